@@ -1,0 +1,235 @@
+"""Everything that can go wrong, in one tree.
+
+    GatewayError
+    ├── CallerError                    the caller can mend it
+    │   ├── Unauthenticated            UNAUTHENTICATED
+    │   ├── InvalidRequest             INVALID_REQUEST: every violation at once
+    │   ├── BodyTooLarge               BODY_TOO_LARGE
+    │   ├── RouteNotServed             ROUTE_NOT_SERVED
+    │   └── UpstreamRefused            UPSTREAM_REFUSED: the upstream's 400; not charged
+    ├── UpstreamError                  Photoroom, or our standing with it
+    │   ├── KeyTrouble                 the key is at fault: try another; never shown to a caller
+    │   │   ├── KeyRejected            401
+    │   │   ├── KeyForbidden           403
+    │   │   ├── KeyExhausted           402
+    │   │   └── KeyThrottled           429, with the wait
+    │   ├── UpstreamUnreachable        UPSTREAM_UNREACHABLE: not sent
+    │   ├── UpstreamFailed             UPSTREAM_FAILED: its 500; not charged
+    │   ├── OutcomeUnknown             OUTCOME_UNKNOWN: sent, no answer; may be charged
+    │   ├── UpstreamBadAnswer          UPSTREAM_BAD_ANSWER: charged, but no picture came
+    │   └── UpstreamUnavailable        UPSTREAM_UNAVAILABLE: no key can serve now
+    └── GatewayFault                   ours
+        ├── ShuttingDown               SHUTTING_DOWN
+        └── InternalError              INTERNAL
+
+A reason is stable: clients test for it. The message is for people and may change. Neither holds a
+secret, a prompt, a URL or image bytes. `transport/status.py` is the one table from here to the wires.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "BodyTooLarge",
+    "CallerError",
+    "Ending",
+    "Fault",
+    "GatewayError",
+    "GatewayFault",
+    "InternalError",
+    "InvalidRequest",
+    "KeyExhausted",
+    "KeyForbidden",
+    "KeyRejected",
+    "KeyThrottled",
+    "KeyTrouble",
+    "OutcomeUnknown",
+    "RouteNotServed",
+    "ShuttingDown",
+    "Unauthenticated",
+    "UpstreamBadAnswer",
+    "UpstreamError",
+    "UpstreamFailed",
+    "UpstreamRefused",
+    "UpstreamUnavailable",
+    "UpstreamUnreachable",
+    "Violation",
+]
+
+
+class Fault(enum.StrEnum):
+    """Whose fault a failure is."""
+
+    CALLER = "caller"
+    POLICY = "policy"
+    UPSTREAM = "upstream"
+    GATEWAY = "gateway"
+
+
+class Ending(enum.StrEnum):
+    """What a failed attempt cost."""
+
+    NOT_SPENT = "not_spent"
+    DROPPED = "dropped"
+    SPENT = "spent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with a request.
+
+    `field` is the wire name (`background.color`, `editWithAI.additionalImages.logo.imageFile`); a gRPC
+    door translates it into the path of the proto field. `code` is stable, `description` is for people.
+    """
+
+    field: str
+    code: str
+    description: str
+
+
+class GatewayError(Exception):
+    """Base of every error that leaves the pipeline.
+
+    `retry_after` is the wait in seconds after which the same call may succeed, where one is known.
+    """
+
+    reason: ClassVar[str] = "INTERNAL"
+    fault: ClassVar[Fault] = Fault.GATEWAY
+    ending: ClassVar[Ending] = Ending.NOT_SPENT
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class CallerError(GatewayError):
+    """The request cannot be served as it is; the caller can mend it."""
+
+    fault = Fault.CALLER
+
+
+class Unauthenticated(CallerError):
+    """No credential, or one that belongs to nobody."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class InvalidRequest(CallerError):
+    """The request breaks at least one rule; `violations` names all of them."""
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in self.violations))
+
+
+class BodyTooLarge(CallerError):
+    """The body is larger than any call may be."""
+
+    reason = "BODY_TOO_LARGE"
+
+
+class RouteNotServed(CallerError):
+    """The gateway has no such route; the message names the one to use."""
+
+    reason = "ROUTE_NOT_SERVED"
+
+
+class UpstreamRefused(CallerError):
+    """The upstream refused this edit of this picture. Not charged; a repetition would fail too."""
+
+    reason = "UPSTREAM_REFUSED"
+
+
+class UpstreamError(GatewayError):
+    """The upstream, or our standing with it, failed."""
+
+    fault = Fault.UPSTREAM
+
+
+class KeyTrouble(UpstreamError):
+    """The upstream key is at fault, not the call. Ends at the pool: a caller never sees it."""
+
+    reason = "KEY_TROUBLE"
+    ending = Ending.DROPPED
+
+
+class KeyRejected(KeyTrouble):
+    """401: the upstream does not know the key."""
+
+    reason = "KEY_REJECTED"
+
+
+class KeyForbidden(KeyTrouble):
+    """403: the upstream does not allow the key this call."""
+
+    reason = "KEY_FORBIDDEN"
+
+
+class KeyExhausted(KeyTrouble):
+    """402: the key's account has no images left."""
+
+    reason = "KEY_EXHAUSTED"
+
+
+class KeyThrottled(KeyTrouble):
+    """429: the key is over its rate, or its sandbox quota is used up; `retry_after` says for how long."""
+
+    reason = "KEY_THROTTLED"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The call did not reach the upstream whole. Not charged."""
+
+    reason = "UPSTREAM_UNREACHABLE"
+
+
+class UpstreamFailed(UpstreamError):
+    """The upstream answered 500. Not charged."""
+
+    reason = "UPSTREAM_FAILED"
+
+
+class OutcomeUnknown(UpstreamError):
+    """The call was sent and no answer came. It may be charged, so it is not sent again by itself."""
+
+    reason = "OUTCOME_UNKNOWN"
+    ending = Ending.UNKNOWN
+
+
+class UpstreamBadAnswer(UpstreamError):
+    """The upstream answered 200 with something that is not a whole picture. Charged."""
+
+    reason = "UPSTREAM_BAD_ANSWER"
+    ending = Ending.SPENT
+
+
+class UpstreamUnavailable(UpstreamError):
+    """No upstream key can serve the call now; `retry_after` says when one may."""
+
+    reason = "UPSTREAM_UNAVAILABLE"
+
+
+class GatewayFault(GatewayError):
+    """The gateway's own failure."""
+
+    fault = Fault.GATEWAY
+
+
+class ShuttingDown(GatewayFault):
+    """This replica is closing and takes no more calls; another one will."""
+
+    reason = "SHUTTING_DOWN"
+
+
+class InternalError(GatewayFault):
+    """A mistake in the gateway. The log has it under the request's id."""
+
+    reason = "INTERNAL"

@@ -1,0 +1,109 @@
+"""What was set in an edit, and the small finders of which its rules are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from gateway.domain.edit import Edit, Kind
+
+__all__ = [
+    "Facts",
+    "Finder",
+    "all_of",
+    "any_of",
+    "is_one_of",
+    "more_than_one",
+    "unless_value",
+    "with_value",
+    "without",
+]
+
+
+class Facts:
+    """What was set, by wire name, and what is known of the main picture.
+
+    `pixels` is the main picture's width times height; None where it is not known.
+    """
+
+    def __init__(self, edit: Edit, pixels: int | None = None) -> None:
+        self.operation = edit.operation
+        self.pixels = pixels
+        self._values: Mapping[str, str] = {
+            p.name: p.canonical for p in edit.parameters + edit.headers
+        }
+        self.images = [slot.name for slot in edit.images]
+        self.urls = [p.name for p in edit.parameters if p.kind is Kind.URL]
+        self.silent = {p.name for p in edit.parameters if p.same_as_absent}
+        self.names = [*self._values, *self.images]
+
+    def has(self, name: str) -> bool:
+        """Whether the parameter, picture or header is set."""
+        return name in self._values or name in self.images
+
+    def value(self, name: str) -> str | None:
+        """The canonical text of a parameter or header; None where it is not set."""
+        return self._values.get(name)
+
+    def present(self, *names: str) -> list[str]:
+        """Those of the names that are set; a name with a dot at its end stands for all below it."""
+        return [
+            known
+            for name in names
+            for known in self.names
+            if known == name or (name.endswith(".") and known.startswith(name))
+        ]
+
+
+Finder: TypeAlias = Callable[[Facts], Iterable[str]]
+"""Returns the names at fault; none when the rule holds."""
+
+
+def more_than_one(*names: str) -> Finder:
+    """All of the names that are set are at fault when there are more than one."""
+
+    def find(facts: Facts) -> list[str]:
+        present = facts.present(*names)
+        return present if len(present) > 1 else []
+
+    return find
+
+
+def with_value(name: str, value: str, *fields: str) -> Finder:
+    """The fields are at fault when `name` has that value."""
+    return lambda facts: facts.present(*fields) if facts.value(name) == value else []
+
+
+def unless_value(name: str, values: Iterable[str], *fields: str) -> Finder:
+    """The fields are at fault unless `name` has one of the values."""
+    allowed = frozenset(values)
+    return lambda facts: facts.present(*fields) if facts.value(name) not in allowed else []
+
+
+def without(needed: tuple[str, ...], *fields: str) -> Finder:
+    """The fields are at fault when none of the needed names is set."""
+    return lambda facts: facts.present(*fields) if not facts.present(*needed) else []
+
+
+def is_one_of(name: str, *values: str) -> Finder:
+    """The field itself is at fault when it has one of the values."""
+    return lambda facts: [name] if facts.value(name) in values else []
+
+
+def all_of(*finders: Finder) -> Finder:
+    """At fault is what the last finder names, when every finder names something."""
+
+    def find(facts: Facts) -> Iterable[str]:
+        names: Iterable[str] = []
+        for finder in finders:
+            names = finder(facts)
+            if not names:
+                return []
+        return names
+
+    return find
+
+
+def any_of(*fields: str) -> Finder:
+    """The fields are at fault by being set."""
+    return lambda facts: facts.present(*fields)

@@ -1,0 +1,157 @@
+"""Opens pictures and writes them: formats, colour spaces, resolution, metadata, watermark."""
+
+import functools
+import io
+import math
+from dataclasses import dataclass, field
+
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont, ImageOps
+
+from gateway.emulator.headers import EDIT_LIMITS, Limits, read_header
+from gateway.emulator.scenery import object_on_plain
+from gateway.emulator.values import Refused, Size
+
+__all__ = ["CONTENT_TYPES", "Export", "encode", "open_picture", "picture_of_address", "watermarked"]
+
+CONTENT_TYPES = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "avif": "image/avif",
+}
+_ADDRESS_SIZE = Size(800, 600)
+_DPI_INCH = 2
+_SUBSETS = frozenset({"exifSubset", "exifSubsetWithXmpCompatibility"})
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How a picture is written; `source` is the opened original whose metadata may be kept."""
+
+    format: str = "png"
+    dpi: float | None = None
+    metadata: str = "never"
+    keep_profile: bool = False
+    source: Image.Image | None = field(default=None, compare=False)
+
+
+def open_picture(
+    data: bytes, name: str, limits: Limits = EDIT_LIMITS, *, keep_profile: bool = False
+) -> Image.Image:
+    """The picture upright, RGB or RGBA, in sRGB unless `keep_profile`; raises `Refused`."""
+    read_header(data, name, limits)
+    try:
+        opened = Image.open(io.BytesIO(data))
+        opened.load()
+        picture = ImageOps.exif_transpose(opened)
+    except (OSError, SyntaxError, ValueError):
+        raise Refused(400, f"{name} is not a supported image", "invalid_image") from None
+    info = dict(opened.info)
+    transparent = "A" in picture.getbands() or "transparency" in picture.info
+    mode = "RGBA" if transparent else "RGB"
+    profile = info.get("icc_profile")
+    if profile and not keep_profile:
+        picture = _to_srgb(picture, profile, mode)
+        info.pop("icc_profile")
+    picture = picture.convert(mode)
+    picture.info = {**info, "exif_read": opened.getexif()}
+    return picture
+
+
+def picture_of_address(address: str) -> Image.Image:
+    """What stands for a picture on the Internet, to which the emulator has no way."""
+    return object_on_plain(_ADDRESS_SIZE, address, "address")
+
+
+def encode(picture: Image.Image, export: Export) -> bytes:
+    """The bytes of the picture; JPEG has no alpha and gets a white ground."""
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
+        picture = picture.convert("RGB")
+    if export.format == "jpeg" and picture.mode == "RGBA":
+        ground = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(ground, picture).convert("RGB")
+    options: dict[str, object] = dict(_OPTIONS[export.format])
+    if export.dpi and export.format in {"png", "jpeg"}:
+        options["dpi"] = (export.dpi, export.dpi)
+    exif = _exif(export)
+    if exif:
+        options["exif"] = exif
+    source_info = export.source.info if export.source else {}
+    if export.metadata == "xmp" and source_info.get("xmp"):
+        options["xmp"] = source_info["xmp"]
+    if export.keep_profile and source_info.get("icc_profile"):
+        options["icc_profile"] = source_info["icc_profile"]
+    out = io.BytesIO()
+    picture.info = {}
+    picture.save(out, export.format.upper(), **options)
+    return out.getvalue()
+
+
+_OPTIONS: dict[str, dict[str, int]] = {
+    "png": {"compress_level": 1},
+    "jpeg": {"quality": 80},
+    "webp": {"quality": 90, "method": 2},
+    "avif": {"quality": 90, "speed": 9},
+}
+
+
+def watermarked(picture: Image.Image) -> Image.Image:
+    """The picture under the sandbox's watermark, transparent parts too."""
+    tile = _watermark_tile()
+    cover = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+    for row in range(math.ceil(picture.height / tile.height)):
+        for column in range(math.ceil(picture.width / tile.width)):
+            cover.paste(tile, (column * tile.width, row * tile.height))
+    return Image.alpha_composite(picture.convert("RGBA"), cover)
+
+
+@functools.cache
+def _watermark_tile() -> Image.Image:
+    tile = Image.new("RGBA", (160, 110), (0, 0, 0, 0))
+    font = ImageFont.load_default(22)
+    draw = ImageDraw.Draw(tile)
+    draw.text(
+        (12, 40),
+        "SANDBOX",
+        font=font,
+        fill=(255, 255, 255, 150),
+        stroke_width=2,
+        stroke_fill=(0, 0, 0, 110),
+    )
+    return tile.rotate(25, Image.Resampling.BICUBIC)
+
+
+def _to_srgb(picture: Image.Image, profile: bytes, mode: str) -> Image.Image:
+    alpha = picture.getchannel("A") if "A" in picture.getbands() else None
+    colours = picture.convert("RGB") if picture.mode not in {"RGB", "CMYK", "L"} else picture
+    try:
+        converted = ImageCms.profileToProfile(
+            colours,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError):  # a broken profile says nothing about the colours
+        return picture
+    if converted is None:
+        return picture
+    converted = converted.convert(mode)
+    if alpha is not None:
+        converted.putalpha(alpha)
+    return converted
+
+
+def _exif(export: Export) -> Image.Exif | None:
+    exif = Image.Exif()
+    if export.dpi and export.format in {"webp", "avif"}:
+        exif[ExifTags.Base.XResolution] = export.dpi
+        exif[ExifTags.Base.YResolution] = export.dpi
+        exif[ExifTags.Base.ResolutionUnit] = _DPI_INCH
+    if export.metadata in _SUBSETS and export.source is not None:
+        original = export.source.info.get("exif_read") or Image.Exif()
+        if ExifTags.Base.Copyright in original:
+            exif[ExifTags.Base.Copyright] = original[ExifTags.Base.Copyright]
+        comment = original.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+        if comment is not None:
+            exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+    return exif if len(exif) or exif.get_ifd(ExifTags.IFD.Exif) else None

@@ -1,0 +1,126 @@
+"""The walk from a proto message: gRPC's side of the codec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from gateway.domain.edit import Kind, Operation
+from gateway.domain.tenant import Tenant
+from gateway.domain.violations import Code
+from gateway.ports import Draft
+from gateway.transport.codec.draft import DraftBuilder
+from gateway.transport.codec.resolve import KEY, resolve
+from gateway.transport.codec.schema import Group, Leaf, Many, Slot, Union
+from gateway.v1.image_pb2 import Image
+
+__all__ = ["draft_from_message", "unknown_fields"]
+
+_EXTRA_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,256}")
+_LONGEST_EXTRA = 10_000
+
+
+def draft_from_message(
+    root: Group, operation: Operation, message: Message, tenant: Tenant
+) -> Draft:
+    """Read a message into a draft; every violation is found, none is raised."""
+    walk = _Walk(root, DraftBuilder(operation), tenant)
+    walk.group(root, message, "")
+    return walk.out.build()
+
+
+def unknown_fields(message: Message) -> Iterable[int]:
+    """Return the numbers of fields that this gateway's proto does not know."""
+    fields = UnknownFieldSet(message)
+    return sorted({fields[i].field_number for i in range(len(fields))})
+
+
+class _Walk:
+    def __init__(self, root: Group, out: DraftBuilder, tenant: Tenant) -> None:
+        self._root = root
+        self.out = out
+        self._tenant = tenant
+
+    def group(self, group: Group, message: Message, prefix: str) -> None:
+        self._refuse_unknown(message, prefix)
+        found = set()
+        for field, value in message.ListFields():
+            found.add(field.json_name)
+            node = group.by_number.get(field.number)
+            if node is None:
+                self._extra(value)
+                continue
+            name = prefix + node.wire
+            match node:
+                case Leaf():
+                    self._leaf(node, name, value)
+                case Slot():
+                    self._slot(name, value)
+                case Group():
+                    self.group(node, value, name + ".")
+                case Many():
+                    self._many(node, name, value)
+        for choice in group.choices:
+            if not found.intersection(choice):
+                self.out.refuse(
+                    prefix.removesuffix("."),
+                    Code.VALUE_MISSING,
+                    f"needs {' or '.join(choice)}",
+                )
+
+    def _leaf(self, leaf: Leaf, name: str, value: object) -> None:
+        if isinstance(leaf.reader, Union) and isinstance(value, Message):
+            self._refuse_unknown(value, name + ".")
+            members = value.ListFields()
+            value = (members[0][0].number, members[0][1]) if members else None
+        self.out.read(name, leaf, partial(leaf.reader.from_field, value))
+
+    def _slot(self, name: str, image: Image) -> None:
+        self._refuse_unknown(image, name + ".")
+        if image.WhichOneof("content") is None:
+            self.out.refuse(name, Code.VALUE_MISSING, "needs the picture's bytes")
+            return
+        self.out.picture(name, image.data)
+
+    def _many(self, many: Many, name: str, value: object) -> None:
+        if isinstance(value, Mapping):
+            for key in sorted(value):
+                if KEY.fullmatch(key):
+                    self.group(many.item, value[key], f"{name}.{key}.")
+                else:
+                    self.out.refuse(
+                        name, Code.BAD_KEY, "keys have 1 to 128 characters without . [ ]"
+                    )
+        elif isinstance(value, Iterable):
+            items = list(value)
+            if many.most and len(items) > many.most:
+                self.out.refuse(name, Code.TOO_MANY_ITEMS, f"takes at most {many.most} items")
+            for index, item in enumerate(items[: many.most or None]):
+                self.group(many.item, item, f"{name}[{index}].")
+
+    def _extra(self, extra: Mapping[str, str]) -> None:
+        for name in sorted(extra):
+            if not self._tenant.extra_parameters:
+                code, why = Code.EXTRA_NOT_ALLOWED, "this tenant may not send extra parameters"
+            elif not _EXTRA_NAME.fullmatch(name):
+                code, why = Code.BAD_KEY, "is not the name of a parameter"
+            elif resolve(self._root, name) is not None:
+                code, why = Code.EXTRA_IS_KNOWN, "has a field of its own"
+            elif len(extra[name]) > _LONGEST_EXTRA:
+                code, why = Code.TOO_LONG, f"must have at most {_LONGEST_EXTRA} characters"
+            else:
+                self.out.carry(name, Kind.EXTRA, extra[name])
+                continue
+            self.out.refuse(name[:256], code, why)
+
+    def _refuse_unknown(self, message: Message, prefix: str) -> None:
+        for number in unknown_fields(message):
+            self.out.refuse(
+                f"{prefix}#{number}",
+                Code.UNKNOWN_FIELD,
+                f"field {number} is newer than this gateway's proto",
+            )

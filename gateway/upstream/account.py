@@ -1,0 +1,148 @@
+"""How many images the upstream account has left, by its own word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from decimal import ROUND_FLOOR, Decimal
+from typing import Protocol, TypeGuard
+
+from gateway.domain.answer import AccountState
+from gateway.domain.errors import UpstreamError, UpstreamUnavailable
+from gateway.upstream.reading import Reply, error_message
+from gateway.upstream.settings import UpstreamKey
+
+__all__ = ["FRESH", "PAUSE", "STALE", "AccountAsker", "AccountReader", "read_account"]
+
+FRESH = 60.0
+"""Seconds for which a state is answered without asking."""
+
+STALE = 600.0
+"""Seconds for which a state is still answered while the upstream does not."""
+
+PAUSE = 5.0
+"""Seconds after a failed question before the next, so that callers do not queue up for time-outs."""
+
+_LARGEST = Decimal(10) ** 12
+_THOUSANDTH = Decimal("0.001")
+
+
+class AccountAsker(Protocol):
+    """Asks the account call of one API version with one key: `PhotoroomClient`."""
+
+    async def ask_account(self, version: str, key: UpstreamKey) -> Reply:
+        """Ask `v2` or `v1`. Raises UpstreamError."""
+        ...
+
+
+class AccountReader:
+    """Implements `AccountSource` for the account of the first key.
+
+    Asked at most once at a time, whoever waits, and at most once a minute. When the question fails, a
+    state of less than ten minutes is answered in its place: a number for people to look at is better
+    somewhat old than missing. Beyond that it is UpstreamUnavailable. The keys of the account are tried
+    in order. `clock` gives seconds that never run backwards.
+    """
+
+    def __init__(
+        self,
+        asker: AccountAsker,
+        keys: Sequence[UpstreamKey],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._asker = asker
+        self._keys = tuple(key for key in keys if key.account_id == keys[0].account_id)
+        self._clock = clock
+        self._last: tuple[float, AccountState] | None = None
+        self._failed_at = -math.inf
+        self._question: asyncio.Task[None] | None = None
+
+    async def account(self) -> AccountState:
+        """Return the account's state. Raises UpstreamUnavailable."""
+        if (state := self._known(FRESH)) is not None:
+            return state
+        if self._clock() >= self._failed_at + PAUSE:
+            if self._question is None:
+                self._question = asyncio.create_task(self._ask(), name="account question")
+                self._question.add_done_callback(self._question_ended)
+            # Shielded: a caller that hangs up must not cut off the others.
+            await asyncio.shield(self._question)
+        if (state := self._known(STALE)) is not None:
+            return state
+        raise UpstreamUnavailable(
+            "The upstream does not say how many images are left.", retry_after=PAUSE
+        )
+
+    async def aclose(self) -> None:
+        """Cut off a question that is still under way."""
+        if self._question is not None:
+            self._question.cancel()
+            await asyncio.wait([self._question])
+
+    def _known(self, age: float) -> AccountState | None:
+        if self._last is None:
+            return None
+        asked_at, state = self._last
+        return state if self._clock() - asked_at < age else None
+
+    def _question_ended(self, _: asyncio.Task[None]) -> None:
+        self._question = None
+
+    async def _ask(self) -> None:
+        """Note the account's state, or the time of the failure. Raises nothing of the upstream's."""
+        for key in self._keys:
+            try:
+                reply = await self._asker.ask_account("v2", key)
+                if _is_old_pricing(reply):
+                    reply = await self._asker.ask_account("v1", key)
+            except UpstreamError:
+                continue
+            state = read_account(reply)
+            if state is not None:
+                self._last = self._clock(), state
+                return
+        self._failed_at = self._clock()
+
+
+def _is_old_pricing(reply: Reply) -> bool:
+    """Whether `/v2/account` sends an account with an old price plan away; `/v1/account` then answers."""
+    return reply.status == 400 and "old pricing" in error_message(reply).lower()
+
+
+def read_account(reply: Reply) -> AccountState | None:
+    """Read an account answer of either version, or return None for anything that is none.
+
+    Amounts are read as decimals, never as floats, and rounded down to thousandths. `/v1/account` calls
+    them credits and names no plan.
+    """
+    if reply.status != 200 or not reply.whole:
+        return None
+    try:
+        value: object = json.loads(
+            reply.body, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal
+        )
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    match value:
+        case {"images": {"available": left, "subscription": total}, "plan": str() as plan}:
+            pass
+        case {"credits": {"available": left, "subscription": total}}:
+            plan = ""
+        case _:
+            return None
+    if not (_is_amount(left) and _is_amount(total)):
+        return None
+    return AccountState(_milli(left), _milli(total), plan)
+
+
+def _is_amount(value: object) -> TypeGuard[Decimal]:
+    """Whether it is a number that an account can hold; below zero is an overdrawn one."""
+    return isinstance(value, Decimal) and value.is_finite() and abs(value) < _LARGEST
+
+
+def _milli(value: Decimal) -> int:
+    return int(value.quantize(_THOUSANDTH, rounding=ROUND_FLOOR).scaleb(3))
