@@ -100,7 +100,7 @@ class CachedAnswer:
     """A stored result, verified whole.
 
     `cost_milli` is what it cost when it was bought, in thousandths of a credit; times are seconds since
-    the epoch; `tier` is `memory` or `redis`.
+    the epoch; `tier` is `memory` or `redis`; `sha256` is that of the body, in lower-case hex.
     """
 
     answer: Answer
@@ -108,6 +108,7 @@ class CachedAnswer:
     stored_at: float
     expires_at: float
     tier: str
+    sha256: str
 
 
 class ResultCache(Protocol):

@@ -36,10 +36,14 @@ class Facts:
         self.urls = [p.name for p in edit.parameters if p.kind is Kind.URL]
         self.silent = {p.name for p in edit.parameters if p.same_as_absent}
         self.names = [*self._values, *self.images]
+        self._below: dict[str, list[str]] = {}
+        for name in self.names:
+            for path in _paths(name):
+                self._below.setdefault(path, []).append(name)
 
     def has(self, name: str) -> bool:
         """Whether the parameter, picture or header is set."""
-        return name in self._values or name in self.images
+        return name in self._below
 
     def value(self, name: str) -> str | None:
         """The canonical text of a parameter or header; None where it is not set."""
@@ -47,12 +51,16 @@ class Facts:
 
     def present(self, *names: str) -> list[str]:
         """Those of the names that are set; a name with a dot at its end stands for all below it."""
-        return [
-            known
-            for name in names
-            for known in self.names
-            if known == name or (name.endswith(".") and known.startswith(name))
-        ]
+        return [known for name in names for known in self._below.get(name, ())]
+
+
+def _paths(name: str) -> list[str]:
+    """Return what the name is found under: `a.b.c` under itself, `a.` and `a.b.`."""
+    paths, dot = [name], name.find(".")
+    while dot >= 0:
+        paths.append(name[: dot + 1])
+        dot = name.find(".", dot + 1)
+    return paths
 
 
 Finder: TypeAlias = Callable[[Facts], Iterable[str]]

@@ -25,15 +25,15 @@ __all__ = ["PICTURE_LIMITS", "PictureCode", "PictureLimits", "check_picture", "t
 
 
 class PictureCode(enum.StrEnum):
-    """Why a picture is refused: the stable codes."""
+    """Why a picture is refused: stable codes. The comment is the documentation."""
 
-    EMPTY_IMAGE = "EMPTY_IMAGE"
-    IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
-    NOT_AN_IMAGE = "NOT_AN_IMAGE"
-    BROKEN_IMAGE = "BROKEN_IMAGE"
-    IMAGE_FORMAT = "IMAGE_FORMAT"
-    IMAGE_DEPTH = "IMAGE_DEPTH"
-    IMAGE_DIMENSIONS = "IMAGE_DIMENSIONS"
+    EMPTY_IMAGE = "EMPTY_IMAGE"  # 0 bytes
+    IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"  # more bytes than the call takes
+    NOT_AN_IMAGE = "NOT_AN_IMAGE"  # of no known picture format
+    BROKEN_IMAGE = "BROKEN_IMAGE"  # of a known format, with a header that no picture has
+    IMAGE_FORMAT = "IMAGE_FORMAT"  # of a format that the call does not take
+    IMAGE_DEPTH = "IMAGE_DEPTH"  # more bits a channel than the call takes
+    IMAGE_DIMENSIONS = "IMAGE_DIMENSIONS"  # a side longer than the call takes
 
 
 @dataclass(frozen=True, slots=True)

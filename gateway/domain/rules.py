@@ -60,10 +60,17 @@ class Rule:
 
 def check_rules(facts: Facts) -> tuple[tuple[Violation, ...], tuple[Violation, ...]]:
     """Return everything for which the call is refused, and everything that is doubtful about it."""
-    found: dict[Level, list[Violation]] = {Level.REFUSE: [], Level.WARN: []}
-    for rule in RULES:
-        found[rule.level] += [Violation(name, rule.code, rule.why) for name in rule.find(facts)]
-    return tuple(found[Level.REFUSE]), tuple(found[Level.WARN])
+    return _found(_REFUSALS, facts), _found(_WARNINGS, facts)
+
+
+def _found(rules: tuple[Rule, ...], facts: Facts) -> tuple[Violation, ...]:
+    return tuple(
+        Violation(name, rule.code, rule.why) for rule in rules for name in rule.find(facts)
+    )
+
+
+def _rules(level: Level, *rows: tuple[str, Finder, str]) -> tuple[Rule, ...]:
+    return tuple(Rule(code, level, find, why) for code, find, why in rows)
 
 
 def _source_missing(facts: Facts) -> list[str]:
@@ -151,7 +158,8 @@ _SWITCHED: Final = (
 )
 """Operations, and the parameter without which the others of the operation do nothing."""
 
-_REFUSALS: Final = (
+_REFUSALS: Final = _rules(
+    Level.REFUSE,
     ("SOURCE_MISSING", _source_missing, "the call needs a picture to work on"),
     (
         "SOURCE_CONFLICT",
@@ -245,7 +253,8 @@ _REFUSALS: Final = (
     ("PROMPT_MISSING", _layer_prompt_missing("segmentation"), "is required here"),
 )
 
-_WARNINGS: Final = (
+_WARNINGS: Final = _rules(
+    Level.WARN,
     (
         "IGNORED_WITHOUT_CUTOUT",
         with_value("removeBackground", "false", "referenceBox", "uncrop.", "background.prompt"),
@@ -311,9 +320,5 @@ _WARNINGS: Final = (
     ),
 )
 
-RULES: Final = tuple(
-    Rule(code, level, find, why)
-    for level, rows in ((Level.REFUSE, _REFUSALS), (Level.WARN, _WARNINGS))
-    for code, find, why in rows
-)
+RULES: Final = _REFUSALS + _WARNINGS
 """Every rule, refusals first."""

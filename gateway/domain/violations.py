@@ -43,4 +43,6 @@ class Code(enum.StrEnum):
 
     # Bodies.
     EMPTY_BODY = "EMPTY_BODY"  # a body was expected and none came
+    MALFORMED_JSON = "MALFORMED_JSON"  # no JSON object, or a member of the wrong type
+    QUERY_NOT_ALLOWED = "QUERY_NOT_ALLOWED"  # a parameter in the query of a POST that takes a form
     MALFORMED_MESSAGE = "MALFORMED_MESSAGE"  # bytes that are no message of the type

@@ -6,6 +6,7 @@ It knows nothing of the gateway's own code, so that it cannot share the gateway'
 from gateway.emulator.app import create_app
 from gateway.emulator.bill import Bill, Charge
 from gateway.emulator.config import (
+    DEFAULT_KEY,
     AccountSettings,
     EmulatorSettings,
     KeySettings,
@@ -18,6 +19,7 @@ from gateway.emulator.table import EDIT_PARAMETERS, MODEL_HEADERS, SEGMENT_PARAM
 from gateway.emulator.values import Refused, Settings
 
 __all__ = [
+    "DEFAULT_KEY",
     "EDIT_PARAMETERS",
     "MODEL_HEADERS",
     "SEGMENT_PARAMETERS",

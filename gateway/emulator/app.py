@@ -1,11 +1,10 @@
 """The emulator's HTTP application: the vendor's four endpoints and the control calls."""
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.emulator.answers import fault_answer, not_found, refusal_answer
-from gateway.emulator.calls import answer_call, cut_connection, record
+from gateway.emulator.calls import answer_call, cut_connection, record, wait_as_scripted
 from gateway.emulator.config import EmulatorSettings
 from gateway.emulator.control import CONTROL_PREFIX, add_control_routes
 from gateway.emulator.faults import FaultRule
@@ -21,7 +20,6 @@ _OPERATIONS = {
     "/v2/account": "account",
     "/v1/account": "account",
 }
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_app(settings: EmulatorSettings, state: State | None = None) -> web.Application:
@@ -38,28 +36,30 @@ def create_app(settings: EmulatorSettings, state: State | None = None) -> web.Ap
     return app
 
 
-def _counting(state: State) -> Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]:
+def _counting(state: State) -> Middleware:
     """A middleware that counts every head that arrives and every answer, and words refusals."""
 
     @web.middleware
-    async def count(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(CONTROL_PREFIX):
             return await handler(request)
         operation = _OPERATIONS.get(request.path, "unknown")
         key = state.accounts.key_id(request.headers.get("x-api-key"))
         path = request.path if operation != "unknown" else "(unknown)"
         state.bill.count_request(request.method, path, key)
-        status: int | None = None
+        state.changed()
         try:
-            try:
-                answer = await handler(request)
-            except Refused as refused:
-                answer = refusal_answer(operation, refused)
-            except web.HTTPException as error:
-                answer = not_found() if error.status == 404 else error
-            status = answer.status
-        finally:
-            state.bill.count_answer(status)
+            answer = await handler(request)
+        except Refused as refused:
+            answer = refusal_answer(operation, refused)
+        except web.HTTPException as error:
+            answer = not_found() if error.status == 404 else error
+        except ConnectionError:
+            state.bill.count_answer("cut")
+            state.changed()
+            raise
+        state.bill.count_answer(str(answer.status))
+        state.changed()
         return answer
 
     return count
@@ -80,8 +80,7 @@ class _Endpoints:
         if rule.cut is not None:
             cut_connection(request)
         record(state, request, Form(params=list(request.query.items())))
-        if rule.gate is not None:
-            await state.gates.wait(rule.gate)
+        await wait_as_scripted(state, rule)
         if rule.status is not None:
             return fault_answer("account", rule)
         secret = request.headers.get("x-api-key")

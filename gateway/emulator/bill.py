@@ -49,9 +49,9 @@ class Bill:
         self.requests[f"{method} {path}"] += 1
         self.requests_by_key[key or "unknown"] += 1
 
-    def count_answer(self, status: int | None) -> None:
-        """Count an answer that was sent by its status; None: the connection was cut instead."""
-        self.answers["cut" if status is None else str(status)] += 1
+    def count_answer(self, outcome: str) -> None:
+        """Count an answer by its status; `cut` stands for a connection that was cut instead."""
+        self.answers[outcome] += 1
 
     def document(self) -> dict[str, object]:
         """The bill for JSON."""

@@ -11,15 +11,15 @@ from aiohttp import web
 from gateway.emulator.accounts import Access
 from gateway.emulator.answers import fault_answer
 from gateway.emulator.drawing import Drawn, draw_edit
-from gateway.emulator.fetching import fetch_images
 from gateway.emulator.faults import Cut, FaultRule, Wrong
+from gateway.emulator.fetching import fetch_images
 from gateway.emulator.forms import Form, read_form
 from gateway.emulator.reading import read_edit, read_segment
 from gateway.emulator.segment import draw_segment
 from gateway.emulator.state import RecordedFile, RecordedRequest, State
 from gateway.emulator.values import Refused, Settings
 
-__all__ = ["answer_call", "cut_connection", "record"]
+__all__ = ["answer_call", "cut_connection", "record", "wait_as_scripted"]
 
 _GENERATIVE = (
     "background.prompt",
@@ -58,23 +58,35 @@ async def answer_call(
     if refusal is not None or access is None:
         raise refusal or Refused(401, "Invalid API key")
     if rule.status is not None and not rule.charged:
-        await _wait(state, rule, (0.0, 0.0))
+        await wait_as_scripted(state, rule)
         return fault_answer(operation, rule)
     settings = _read(request, operation, form)
     _check_template(state, access, settings)
-    await _wait(state, rule, _latency(state, settings))
+    await wait_as_scripted(state, rule, _latency(state, settings))
     drawn = await _draw(settings, form, watermark=access.sandbox)
     if rule.cut is Cut.BEFORE_CHARGE:
         cut_connection(request)
     charge = state.charge(access, settings)
+    state.changed()
     if rule.gate is not None and rule.gate_after_charge:
-        await state.gates.wait(rule.gate)
+        await state.pass_gate(rule.gate)
     if rule.cut is Cut.AFTER_CHARGE:
         cut_connection(request)
     if rule.status is not None:
         return fault_answer(operation, rule)
     headers = _headers(drawn, settings, rule, charge.id)
     return _answer(request, form, drawn, headers, rule)
+
+
+async def wait_as_scripted(
+    state: State, rule: FaultRule, configured: tuple[float, float] = (0.0, 0.0)
+) -> None:
+    """Let the configured latency pass, or the rule's; then wait at its gate."""
+    seconds = state.latency_s(rule.latency_s or configured)
+    if seconds:
+        await asyncio.sleep(seconds)
+    if rule.gate is not None and not rule.gate_after_charge:
+        await state.pass_gate(rule.gate)
 
 
 def cut_connection(request: web.Request, *last: bytes) -> NoReturn:
@@ -132,14 +144,6 @@ def _latency(state: State, settings: Settings) -> tuple[float, float]:
     if settings.operation == "segment":
         return latency.segment
     return latency.generative if any(map(settings.has, _GENERATIVE)) else latency.edit
-
-
-async def _wait(state: State, rule: FaultRule, configured: tuple[float, float]) -> None:
-    seconds = state.latency_s(rule.latency_s or configured)
-    if seconds:
-        await asyncio.sleep(seconds)
-    if rule.gate is not None and not rule.gate_after_charge:
-        await state.gates.wait(rule.gate)
 
 
 async def _draw(settings: Settings, form: Form, *, watermark: bool) -> Drawn:

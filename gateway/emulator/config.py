@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["AccountSettings", "EmulatorSettings", "KeySettings", "LatencySettings"]
+__all__ = ["DEFAULT_KEY", "AccountSettings", "EmulatorSettings", "KeySettings", "LatencySettings"]
+
+DEFAULT_KEY = "emulator-key"
+"""The key that works when nothing else is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class EmulatorSettings:
     """
 
     accounts: tuple[AccountSettings, ...] = (
-        AccountSettings(id="emulator", keys=(KeySettings(id="k1", secret="emulator-key"),)),
+        AccountSettings(id="emulator", keys=(KeySettings(id="k1", secret=DEFAULT_KEY),)),
     )
     window_s: float = 60.0
     account_lag_s: float = 0.0

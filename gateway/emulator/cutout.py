@@ -38,8 +38,14 @@ class Cutout:
     uncertainty: float
 
 
-def cut_out(picture: Image.Image, tolerance: float = _TOLERANCE, *, invert: bool = False) -> Cutout:
-    """Cut the subject out of an RGB picture; with `invert` keep all but the subject."""
+def cut_out(
+    picture: Image.Image, tolerance: float | None = None, *, invert: bool = False
+) -> Cutout:
+    """Cut the subject out of an RGB picture; with `invert` keep all but the subject.
+
+    `tolerance` is how far, in RGB, a background pixel may be from a colour of the border.
+    """
+    tolerance = tolerance or _TOLERANCE
     scale = _WORKING_SIDE / max(picture.size)
     small = picture
     if scale < 1:
@@ -77,7 +83,7 @@ def existing_alpha(picture: Image.Image) -> Cutout | None:
 
 
 _INVERTED = [255 - level for level in range(256)]
-_SEEN = [0] * 24 + [255] * 232
+_SEEN = [0] * 128 + [255] * 128
 
 
 def _described(alpha: Image.Image, uncertainty: float) -> Cutout:

@@ -1,30 +1,23 @@
 """Draws the answer to an edit: the order of the steps, and what each takes from the settings."""
 
-import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from PIL import Image
 
 from gateway.emulator import effects, generative
+from gateway.emulator.canvas import lay, placed
 from gateway.emulator.cutout import Cutout, cut_out, existing_alpha
-from gateway.emulator.encoding import (
-    CONTENT_TYPES,
-    Export,
-    encode,
-    open_picture,
-    picture_of_address,
-    watermarked,
-)
-from gateway.emulator.placing import Frame, output_size, place
+from gateway.emulator.encoding import CONTENT_TYPES, Export, encode, watermarked
+from gateway.emulator.placing import output_size, place
 from gateway.emulator.scenery import generator, object_on_plain, scene
+from gateway.emulator.slots import Slots
 from gateway.emulator.templates import draw_layers, template_picture
 from gateway.emulator.values import Colour, Settings, Size
 
 __all__ = ["Drawn", "draw_edit"]
 
 _WHOLE_PICTURES = ("flatLay.mode", "ghostMannequin.mode", "virtualModel.mode")
-_LARGEST_SEED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,84 +34,55 @@ def draw_edit(settings: Settings, images: Mapping[str, bytes], *, watermark: boo
 
     Raises `Refused` for pictures that the server does not take. Blocks for the time of drawing.
     """
-    return _Drawing(settings, images).drawn(watermark=watermark)
+    drawing = _Drawing(settings, Slots(settings, images))
+    source = drawing.source()
+    info = {} if source is None else dict(source.info)
+    picture = drawing.picture(source)
+    if settings.any_under("layers."):
+        picture = draw_layers(picture, settings, drawing.slots.image)
+    if watermark:
+        picture = watermarked(picture)
+    format_ = settings.text("export.format") or "png"
+    export = Export(
+        format_,
+        settings.number("export.dpi"),
+        settings.text("preserveMetadata") or "never",
+        settings.text("colorSpace") == "original",
+        {str(name): value for name, value in info.items()},
+    )
+    return Drawn(encode(picture, export), CONTENT_TYPES[format_], drawing.headers)
 
 
-@dataclass(slots=True)
 class _Drawing:
-    settings: Settings
-    images: Mapping[str, bytes]
-    headers: dict[str, str] = field(default_factory=dict)
+    """One edit; `headers` collects what the answer says about it."""
 
-    def drawn(self, *, watermark: bool) -> Drawn:
-        settings = self.settings
-        source = self._source()
-        source = self._source_edits(source)
-        info = source.info
-        whole = next((name for name in _WHOLE_PICTURES if settings.has(name)), None)
-        if whole is not None:
-            source = self._whole_picture(whole, source)
-            self.headers["x-uncertainty-score"] = "-1"
-        picture = self._composed(source, cut=whole is None and self._cuts())
-        if settings.any_under("layers."):
-            picture = draw_layers(picture, settings, self._image)
-        if watermark:
-            picture = watermarked(picture)
-        source.info = info
-        format_ = settings.text("export.format") or "png"
-        export = Export(
-            format_,
-            settings.number("export.dpi"),
-            settings.text("preserveMetadata") or "never",
-            settings.text("colorSpace") == "original",
-            source,
-        )
-        return Drawn(encode(picture, export), CONTENT_TYPES[format_], self.headers)
+    def __init__(self, settings: Settings, slots: Slots) -> None:
+        self.settings = settings
+        self.slots = slots
+        self.headers: dict[str, str] = {}
+        self._cuts = settings.flag("removeBackground", default=True)
 
-    def _cuts(self) -> bool:
-        return self.settings.flag("removeBackground", default=True) or self.settings.has(
-            "beautify.mode"
-        )
-
-    def _image(self, slot: str) -> Image.Image | None:
-        """The picture of an image slot, by its file or its URL; None when there is none."""
-        for name in (f"{slot}imageFile", f"{slot}imageUrl"):
-            if name in self.images:
-                keep = self.settings.text("colorSpace") == "original"
-                return open_picture(self.images[name], name, keep_profile=keep)
-            address = self.settings.text(name)
-            if address is not None:
-                return picture_of_address(address)
-        return None
-
-    def _images(self, prefix: str) -> list[Image.Image]:
-        """The pictures of a list or map, in the order of their names."""
-        slots = {
-            name.rpartition(".")[0] + "."
-            for name, _ in self.settings.values
-            if name.startswith(prefix)
-        }
-        return [picture for slot in sorted(slots) if (picture := self._image(slot)) is not None]
-
-    def _seed(self, name: str) -> int | float:
-        """The seed that was set; a new one when there is none, as each call differs then."""
-        given = self.settings.number(name)
-        if given is None:
-            return random.randrange(1, _LARGEST_SEED)
-        return int(given) if given.is_integer() else given
-
-    def _source(self) -> Image.Image:
-        picture = self._image("")
+    def source(self) -> Image.Image | None:
+        """The main picture; None when a template stands alone."""
         prompt = self.settings.text("imageFromPrompt.prompt")
-        if prompt is not None:
-            size = self.settings.text("imageFromPrompt.size") or "SQUARE_HD"
-            seed = self._seed("imageFromPrompt.seed")
-            picture = object_on_plain(generative.PRESET_SIZES[size], prompt, seed)
-        if picture is None:
-            picture = template_picture(self.settings.text("templateId") or "")
-        return picture
+        if prompt is None:
+            return self.slots.image("")
+        size = self.settings.text("imageFromPrompt.size") or "SQUARE_HD"
+        seed = self.slots.seed("imageFromPrompt.seed")
+        return object_on_plain(generative.PRESET_SIZES[size], prompt, seed)
 
-    def _source_edits(self, picture: Image.Image) -> Image.Image:
+    def picture(self, source: Image.Image | None) -> Image.Image:
+        """Everything that the settings ask for, in one order."""
+        if source is None:
+            size = self._canvas(Size(1024, 1024), Size(1024, 1024))
+            return self._background(size) or Image.new("RGBA", size, (0, 0, 0, 0))
+        source = self._changed(source)
+        if any(map(self.settings.has, _WHOLE_PICTURES)):
+            source = self._generated(source)
+            self._cuts = False
+        return self._composed(source)
+
+    def _changed(self, picture: Image.Image) -> Image.Image:
         settings = self.settings
         if mode := settings.text("textRemoval.mode"):
             picture, count = effects.without_texts(picture, mode)
@@ -130,52 +94,49 @@ class _Drawing:
         for name in ("editWithAI", "describeAnyChange"):
             if settings.has(f"{name}.mode"):
                 prompt = settings.text(f"{name}.prompt") or ""
-                references = self._images("editWithAI.additionalImages.")
-                seed = self._seed(f"{name}.seed")
+                references = self.slots.images_under("editWithAI.additionalImages.")
+                seed = self.slots.seed(f"{name}.seed")
                 picture = generative.edited(picture, prompt, seed, references)
         return picture
 
-    def _whole_picture(self, mode: str, product: Image.Image) -> Image.Image:
-        seed = random.randrange(1, _LARGEST_SEED)  # these operations take no seed
-        if mode == "flatLay.mode":
-            return generative.flat_lay(self.settings, product, seed)
-        if mode == "ghostMannequin.mode":
-            return generative.mannequin(self.settings, product, seed)
-        extras = self._images("virtualModel.additionalProductImages[")
+    def _generated(self, product: Image.Image) -> Image.Image:
+        """A new picture with the product in it; these operations take no seed."""
+        settings, slots, seed = self.settings, self.slots, self.slots.seed()
+        if settings.has("flatLay.mode"):
+            return generative.flat_lay(settings, product, seed)
+        if settings.has("ghostMannequin.mode"):
+            return generative.mannequin(settings, product, seed)
+        self.headers["x-uncertainty-score"] = "-1"  # there are people in the picture
+        extras = slots.images_under("virtualModel.additionalProductImages[")
         custom = {
             part: picture
             for part in ("model", "scene")
-            if (picture := self._image(f"virtualModel.{part}.custom.")) is not None
+            if (picture := slots.image(f"virtualModel.{part}.custom.")) is not None
         }
-        return generative.dressed_model(self.settings, product, extras, seed, custom)
+        return generative.dressed_model(settings, product, extras, seed, custom)
 
-    def _composed(self, source: Image.Image, *, cut: bool) -> Image.Image:
+    def _composed(self, source: Image.Image) -> Image.Image:
         """The source cut out or whole, placed on its canvas between background and effects."""
         settings = self.settings
         subject = source.convert("RGBA")
-        cutout: Cutout | None = None
-        if cut:
+        cropped: frozenset[str] = frozenset()
+        if self._cuts:
             cutout = self._cutout(source)
             subject.putalpha(cutout.alpha)
-        elif settings.has("background.blur.mode"):
-            mode = settings.text("background.blur.mode") or "gaussian"
+            if settings.text("referenceBox") != "originalImage":
+                subject, cropped = subject.crop(cutout.box), cutout.cropped
+        elif blur := settings.text("background.blur.mode"):
             radius = settings.number("background.blur.radius") or 0.01
             alpha = self._cutout(source).alpha
-            subject = effects.blurred_background(subject, alpha, mode, radius)
-        if mode := settings.text("lighting.mode"):
-            subject = effects.lit(subject, mode)
-        whole = (0, 0, *subject.size)
-        box, cropped = whole, frozenset[str]()
-        if cutout is not None and settings.text("referenceBox") != "originalImage":
-            subject = subject.crop(cutout.box)
-            cropped = cutout.cropped
-            if settings.has("uncrop.mode"):
-                subject = generative.uncropped(subject, cropped, self._seed("uncrop.seed"))
-                cropped = frozenset()
-            box = (0, 0, *subject.size)
+            subject = effects.blurred_background(subject, alpha, blur, radius)
+        if self._cuts and settings.has("uncrop.mode"):
+            subject = generative.uncropped(subject, cropped, self.slots.seed("uncrop.seed"))
+            cropped = frozenset()
+        if light := settings.text("lighting.mode"):
+            subject = effects.lit(subject, light)
         canvas = self._canvas(Size(*source.size), Size(*subject.size))
-        frame = place(settings, canvas, box, cropped)
-        return self._layered(_placed(subject, frame), cut=cut)
+        frame = place(settings, canvas, Size(*subject.size), cropped)
+        return self._layered(placed(subject, frame))
 
     def _canvas(self, natural: Size, subject: Size) -> Size:
         template = self.settings.text("templateId")
@@ -195,36 +156,32 @@ class _Drawing:
                 settings.text("segmentation.prompt") or "",
                 settings.text("segmentation.negativePrompt") or "",
             )
-            rng = generator("segmentation", *words)
-            tolerance = float(rng.uniform(24, 56)) if any(words) else 38.0
+            tolerance = float(generator("words", *words).uniform(24, 56)) if any(words) else None
             invert = settings.text("segmentation.mode") == "ignoreSalientObject"
             cutout = cut_out(flat, tolerance, invert=invert)
-        self.headers.setdefault("x-uncertainty-score", f"{cutout.uncertainty:.3f}")
+        self.headers["x-uncertainty-score"] = f"{cutout.uncertainty:.3f}"
         return cutout
 
-    def _layered(self, placed: Image.Image, *, cut: bool) -> Image.Image:
+    def _layered(self, subject: Image.Image) -> Image.Image:
         settings = self.settings
-        alpha = placed.getchannel("A")
+        alpha = subject.getchannel("A")
         if settings.has("beautify.mode"):
-            placed = effects.lit(placed, "ai.auto")
+            subject = effects.lit(subject, "ai.auto")
         if colour := settings.colour("outline.color"):
             width = settings.number("outline.width")
-            line = effects.outline(
-                alpha,
-                colour,
-                0.03 if width is None else width,
-                settings.number("outline.blurRadius") or 0.0,
-            )
-            placed = Image.alpha_composite(line, placed)
-        if settings.has("shadow.mode") and cut:
-            dark = Image.new("RGBA", placed.size, (0, 0, 0, 0))
+            blur = settings.number("outline.blurRadius") or 0.0
+            line = effects.outline(alpha, colour, 0.03 if width is None else width, blur)
+            subject = Image.alpha_composite(line, subject)
+        if settings.has("shadow.mode") and self._cuts:
+            dark = Image.new("RGBA", subject.size, (0, 0, 0, 0))
             dark.putalpha(effects.shadow(alpha, settings))
-            placed = Image.alpha_composite(dark, placed)
-        ground = self._background(Size(*placed.size))
-        picture = placed if ground is None else Image.alpha_composite(ground, placed)
-        static = not cut or settings.any_under("background.image")
-        if settings.has("expand.mode") and static:
-            picture = generative.expanded(picture, self._seed("expand.seed"))
+            subject = Image.alpha_composite(dark, subject)
+        ground = self._background(Size(*subject.size))
+        picture = subject if ground is None else Image.alpha_composite(ground, subject)
+        if settings.has("expand.mode") and (
+            not self._cuts or settings.any_under("background.image")
+        ):
+            picture = generative.expanded(picture, self.slots.seed("expand.seed"))
         return picture
 
     def _background(self, size: Size) -> Image.Image | None:
@@ -232,22 +189,24 @@ class _Drawing:
         settings = self.settings
         colour = settings.colour("background.color") or Colour(0, 0, 0, 0)
         ground = Image.new("RGBA", size, colour)
-        picture = self._image("background.")
-        prompt = settings.text("background.prompt")
+        picture = self.slots.image("background.")
+        prompt, template = settings.text("background.prompt"), settings.text("templateId")
         if picture is not None:
-            _lay(picture.convert("RGBA"), ground, settings.text("background.scaling") or "fill")
+            lay(picture, ground, settings.text("background.scaling") or "fill")
         elif prompt is not None:
-            ground = self._imagined(size, prompt)
-        elif settings.has("beautify.mode"):
-            mode = settings.text("beautify.mode")
-            ground = scene(size, f"studio {mode}", self._seed("beautify.seed")).convert("RGBA")
+            ground = self._imagined(size, prompt).convert("RGBA")
+        elif beautify := settings.text("beautify.mode"):
+            seed = self.slots.seed("beautify.seed")
+            ground = scene(size, f"studio {beautify}", seed).convert("RGBA")
+        elif template is not None and not colour.alpha:
+            lay(template_picture(template), ground, "fill")
         elif not colour.alpha:
             return None
         return ground
 
     def _imagined(self, size: Size, prompt: str) -> Image.Image:
         settings = self.settings
-        seed = self._seed("background.seed")
+        seed = self.slots.seed("background.seed")
         self.headers["pr-ai-background-seed"] = str(seed)
         parts = (
             settings.text("background.negativePrompt"),
@@ -256,57 +215,10 @@ class _Drawing:
             seed,
         )
         picture = scene(size, prompt, *parts)
-        guidance = self._image("background.guidance.")
+        guidance = self.slots.image("background.guidance.")
         if guidance is not None:
             scale = settings.number("background.guidance.scale")
             share = min(1.0, max(0.0, 0.6 if scale is None else scale)) * 0.7
             fitted = guidance.convert("RGB").resize(size, Image.Resampling.BICUBIC)
             picture = Image.blend(picture, fitted, share)
-        return picture.convert("RGBA")
-
-
-def _placed(subject: Image.Image, frame: Frame) -> Image.Image:
-    """The subject scaled into its frame on a clear canvas; what lies beyond it is not computed."""
-    width, height = frame.canvas
-    if (
-        (frame.left, frame.top, frame.width, frame.height)
-        == (0, 0, *subject.size)
-        == (
-            0,
-            0,
-            width,
-            height,
-        )
-    ):
-        return subject
-    left, top = max(0, frame.left), max(0, frame.top)
-    right = min(width, frame.left + frame.width)
-    bottom = min(height, frame.top + frame.height)
-    canvas = Image.new("RGBA", frame.canvas, (0, 0, 0, 0))
-    if right <= left or bottom <= top:
-        return canvas
-    across, down = subject.width / frame.width, subject.height / frame.height
-    box = (
-        (left - frame.left) * across,
-        (top - frame.top) * down,
-        min(float(subject.width), (right - frame.left) * across),
-        min(float(subject.height), (bottom - frame.top) * down),
-    )
-    part = subject.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box)
-    canvas.paste(part, (left, top))
-    return canvas
-
-
-def _lay(picture: Image.Image, ground: Image.Image, scaling: str) -> None:
-    """Put the picture into the middle of the ground, whole (fit) or covering it (fill)."""
-    scales = (ground.width / picture.width, ground.height / picture.height)
-    scale = max(scales) if scaling == "fill" else min(scales)
-    width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    frame = Frame(
-        Size(*ground.size),
-        (ground.width - width) // 2,
-        (ground.height - height) // 2,
-        width,
-        height,
-    )
-    ground.alpha_composite(_placed(picture, frame))
+        return picture

@@ -3,7 +3,9 @@
 import functools
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont, ImageOps
 
@@ -26,13 +28,13 @@ _SUBSETS = frozenset({"exifSubset", "exifSubsetWithXmpCompatibility"})
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """How a picture is written; `source` is the opened original whose metadata may be kept."""
+    """How a picture is written; `source` is what `open_picture` read beside the pixels."""
 
     format: str = "png"
     dpi: float | None = None
     metadata: str = "never"
     keep_profile: bool = False
-    source: Image.Image | None = field(default=None, compare=False)
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_picture(
@@ -76,11 +78,10 @@ def encode(picture: Image.Image, export: Export) -> bytes:
     exif = _exif(export)
     if exif:
         options["exif"] = exif
-    source_info = export.source.info if export.source else {}
-    if export.metadata == "xmp" and source_info.get("xmp"):
-        options["xmp"] = source_info["xmp"]
-    if export.keep_profile and source_info.get("icc_profile"):
-        options["icc_profile"] = source_info["icc_profile"]
+    if export.metadata == "xmp" and export.source.get("xmp"):
+        options["xmp"] = export.source["xmp"]
+    if export.keep_profile and export.source.get("icc_profile"):
+        options["icc_profile"] = export.source["icc_profile"]
     out = io.BytesIO()
     picture.info = {}
     picture.save(out, export.format.upper(), **options)
@@ -147,8 +148,8 @@ def _exif(export: Export) -> Image.Exif | None:
         exif[ExifTags.Base.XResolution] = export.dpi
         exif[ExifTags.Base.YResolution] = export.dpi
         exif[ExifTags.Base.ResolutionUnit] = _DPI_INCH
-    if export.metadata in _SUBSETS and export.source is not None:
-        original = export.source.info.get("exif_read") or Image.Exif()
+    if export.metadata in _SUBSETS:
+        original = export.source.get("exif_read", Image.Exif())
         if ExifTags.Base.Copyright in original:
             exif[ExifTags.Base.Copyright] = original[ExifTags.Base.Copyright]
         comment = original.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)

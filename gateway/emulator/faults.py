@@ -1,7 +1,10 @@
 """Scripted faults: which requests they meet, and what goes wrong."""
 
 import asyncio
+import contextlib
 import enum
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -131,10 +134,20 @@ class Gates:
 
     def __init__(self) -> None:
         self._gates: dict[str, asyncio.Event] = {}
+        self._waiting: Counter[str] = Counter()
 
-    async def wait(self, name: str) -> None:
-        """Wait until the gate is open."""
-        await self._gates.setdefault(name, asyncio.Event()).wait()
+    @contextlib.contextmanager
+    def arrive(self, name: str) -> Iterator[asyncio.Event]:
+        """Stand before a gate: the event is set once it is open."""
+        self._waiting[name] += 1
+        try:
+            yield self._gates.setdefault(name, asyncio.Event())
+        finally:
+            self._waiting[name] -= 1
+
+    def waiting(self, name: str) -> int:
+        """How many calls a gate holds."""
+        return self._waiting[name]
 
     def open(self, name: str) -> None:
         """Open a gate for all that wait and all that come."""

@@ -1,6 +1,7 @@
 """Generative edits: pictures that prompt and seed decide, of the sizes that the vendor sells."""
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from gateway.emulator.cutout import cut_out
@@ -32,6 +33,8 @@ PRESET_SIZES = {
     "LANDSCAPE_4_3": Size(1024, 768),
 }
 """Pixels of the vendor's names; its documents give the proportions, the longer side is 1 K."""
+
+_Floats = npt.NDArray[np.float32]
 
 _QUALITY = {"standard": 1, "advanced": 2, "premium": 4}
 _POSES = ("standing", "34turn", "powerstance", "walkingforward", "handinpocket", "crossedarms")
@@ -112,7 +115,7 @@ def expanded(picture: Image.Image, seed: object) -> Image.Image:
     small = picture.copy()
     small.thumbnail((96, 96), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32)
-    fill = _spread(pixels[:, :, :3], pixels[:, :, 3] / 255)
+    fill = _spread(pixels[:, :, :3], pixels[:, :, 3] / np.float32(255))
     waves = np.asarray(scene(Size(*small.size), "expand", seed), dtype=np.float32)
     fill = np.clip(fill + (waves - waves.mean(axis=(0, 1))) * 0.15, 0, 255)
     ground = Image.fromarray(fill.astype(np.uint8))
@@ -137,9 +140,9 @@ def uncropped(subject: Image.Image, cropped: frozenset[str], seed: object) -> Im
     return Image.fromarray(pixels.astype(np.uint8))
 
 
-def _spread(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _spread(colours: _Floats, weight: _Floats) -> _Floats:
     """Colours carried from where there is weight to where there is none."""
-    filled = colours * weight[:, :, None]
+    filled: _Floats = colours * weight[:, :, None]
     total = weight.copy()
     for _ in range(max(colours.shape[:2])):
         if total.min() > 0:

@@ -7,7 +7,6 @@ for an alignment on that axis or switches it off.
 
 from dataclasses import dataclass
 
-from gateway.emulator.cutout import Box
 from gateway.emulator.values import Refused, Settings, Size
 
 __all__ = ["Frame", "output_size", "place"]
@@ -29,13 +28,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """One direction: its two sides, the output's length and the box's."""
+    """One direction: its two sides and the output's length."""
 
     name: str
     first: str
     last: str
     canvas: int
-    box: int
 
 
 def output_size(settings: Settings, natural: Size, subject: Size) -> Size:
@@ -49,14 +47,14 @@ def output_size(settings: Settings, natural: Size, subject: Size) -> Size:
     return size
 
 
-def place(settings: Settings, canvas: Size, box: Box, cropped: frozenset[str]) -> Frame:
-    """Fit the box into what margin and padding leave of the canvas.
+def place(settings: Settings, canvas: Size, box: Size, cropped: frozenset[str]) -> Frame:
+    """Fit a box into what margin and padding leave of the canvas.
 
     Raises `Refused` when they leave nothing.
     """
-    width, height = box[2] - box[0], box[3] - box[1]
-    across = _Axis("horizontal", "Left", "Right", canvas.width, width)
-    down = _Axis("vertical", "Top", "Bottom", canvas.height, height)
+    width, height = box
+    across = _Axis("horizontal", "Left", "Right", canvas.width)
+    down = _Axis("vertical", "Top", "Bottom", canvas.height)
     left, room_across, pull_across = _room(settings, across, cropped)
     top, room_down, pull_down = _room(settings, down, cropped)
     scales = (room_across / width, room_down / height)
@@ -81,10 +79,10 @@ def _room(settings: Settings, axis: _Axis, cropped: frozenset[str]) -> tuple[flo
     )
     at_first = snaps and axis.first in cropped
     at_last = snaps and axis.last in cropped
-    margins = [_pixels(settings, f"margin{side}", axis.canvas) for side in (axis.first, axis.last)]
+    margins = [_pixels(settings, "margin", side, axis.canvas) for side in (axis.first, axis.last)]
     inside = axis.canvas - sum(margins)
-    first = 0.0 if at_first else _pixels(settings, f"padding{axis.first}", inside)
-    last = 0.0 if at_last else _pixels(settings, f"padding{axis.last}", inside)
+    first = 0.0 if at_first else _pixels(settings, "padding", axis.first, inside)
+    last = 0.0 if at_last else _pixels(settings, "padding", axis.last, inside)
     room = inside - first - last
     if room <= 0:
         raise Refused(400, f"margin and padding leave no {axis.name} room for the subject")
@@ -94,10 +92,9 @@ def _room(settings: Settings, axis: _Axis, cropped: frozenset[str]) -> tuple[flo
     return margins[0] + first, room, pull
 
 
-def _pixels(settings: Settings, name: str, whole: float) -> float:
-    length = settings.length(name)
-    if length is None:  # with a template there are no defaults; the general one may be set
-        length = settings.length(name.removesuffix("Top").removesuffix("Bottom"))
+def _pixels(settings: Settings, name: str, side: str, whole: float) -> float:
+    # With a template the reading fills in no sides: the general length may stand alone.
+    length = settings.length(f"{name}{side}") or settings.length(name)
     if length is None:
         return 0.0
     return length.amount if length.unit == "px" else length.amount * whole

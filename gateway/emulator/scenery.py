@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from gateway.emulator.values import Size
@@ -10,6 +11,8 @@ from gateway.emulator.values import Size
 __all__ = ["generator", "hue", "object_on_plain", "scene", "tint"]
 
 _WORKING_SIDE = 320
+
+_Floats = npt.NDArray[np.floating]
 
 # Sky and ground of words that people like to use; other words get colours of their hash.
 _PALETTES = {
@@ -50,7 +53,9 @@ def scene(size: Size, prompt: str, *parts: object) -> Image.Image:
     horizon = int(height * rng.uniform(0.45, 0.7))
     rows = np.arange(height, dtype=np.float32)[:, None, None]
     fade = 0.78 + 0.4 * rows / height
-    colours = np.where(rows < horizon, np.float32(sky), np.float32(ground)) * fade
+    colours = (
+        np.where(rows < horizon, np.array(sky, np.float32), np.array(ground, np.float32)) * fade
+    )
     light = _light(rng, width, height)
     picture = np.clip(colours * light[:, :, None] + _clouds(rng, width, height), 0, 255)
     image = Image.fromarray(picture.astype(np.uint8))
@@ -96,16 +101,18 @@ def _palette(
     return hue(rng, 70, 225), hue(rng, 90, 170)
 
 
-def _light(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+def _light(rng: np.random.Generator, width: int, height: int) -> _Floats:
     """A soft lamp somewhere above the middle; 0.85 to 1.15."""
     x, y = rng.uniform(0.2, 0.8) * width, rng.uniform(0.1, 0.6) * height
     rows, columns = np.ogrid[:height, :width]
     distance = np.hypot((columns - x) / width, (rows - y) / height)
-    return 0.85 + 0.3 * np.exp(-4 * distance**2)
+    light: _Floats = 0.85 + 0.3 * np.exp(-4 * distance**2)
+    return light
 
 
-def _clouds(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+def _clouds(rng: np.random.Generator, width: int, height: int) -> _Floats:
     """Slow waves of light and dark, a channel apart a little; -14 to 14."""
     coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
     smooth = coarse.resize((width, height), Image.Resampling.BICUBIC)
-    return (np.asarray(smooth, dtype=np.float32) - 128) * 0.11
+    waves: _Floats = (np.asarray(smooth, dtype=np.float32) - 128) * 0.11
+    return waves

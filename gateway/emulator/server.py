@@ -18,6 +18,8 @@ from gateway.emulator.state import RecordedRequest, State
 
 __all__ = ["Emulator", "serve"]
 
+_LAST_WORDS_S = 0.1  # what calls in progress have when the emulator stops
+
 
 class Emulator:
     """A Photoroom that lives in the current loop, in an `async with`.
@@ -46,7 +48,7 @@ class Emulator:
     async def __aenter__(self) -> Self:
         """Start to listen."""
         app = create_app(self.settings, self._state)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_WORDS_S)
         await runner.setup()
         site = web.TCPSite(runner, self._host, self._port)
         await site.start()
@@ -95,6 +97,13 @@ class Emulator:
     def requests(self) -> deque[RecordedRequest]:
         """The last thousand requests that were read to their end."""
         return self._state.requests
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Wait until `fact` holds, such as `lambda: emulator.bill.charges == 2`.
+
+        It is asked again after every request, charge, answer, and arrival at a gate.
+        """
+        await self._state.until(fact)
 
     def reset(self) -> None:
         """Forget everything that happened and every fault."""

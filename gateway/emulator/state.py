@@ -1,5 +1,6 @@
 """What an emulator remembers while it runs, and how it forgets."""
 
+import asyncio
 import random
 import time
 from collections import deque
@@ -56,6 +57,7 @@ class State:
         self.requests: deque[RecordedRequest] = deque(maxlen=_MOST_REQUESTS)
         self.bill = Bill()
         self.accounts = Accounts(settings)
+        self._change = asyncio.Event()
         self._random = random.Random(0)  # latencies repeat from run to run
 
     def reset(self) -> None:
@@ -65,6 +67,22 @@ class State:
         self.requests.clear()
         self.bill = Bill()
         self.accounts = Accounts(self.settings)
+
+    def changed(self) -> None:
+        """Wake those in `until`: a request, a charge, an answer or a wait has come."""
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Wait until `fact` holds; it is asked again after every change."""
+        while not fact():
+            await self._change.wait()
+
+    async def pass_gate(self, name: str) -> None:
+        """Wait at a gate until it is open."""
+        with self.gates.arrive(name) as opened:
+            self.changed()
+            await opened.wait()
 
     def latency_s(self, least_and_most: tuple[float, float]) -> float:
         """Seconds between the two."""

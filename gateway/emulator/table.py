@@ -8,20 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gateway.emulator.kinds import (
-    UUID,
-    Choice,
-    ColourText,
-    File,
-    Flag,
-    Kind,
-    LengthText,
-    Number,
-    NumberOr,
-    OutputSize,
-    Text,
-    Url,
-)
+from gateway.emulator import words
+from gateway.emulator.kinds import UUID, Choice, File, Flag, Kind, Text, Url
+from gateway.emulator.measures import ColourText, LengthText, Number, OutputSize
 
 __all__ = [
     "BASELINE",
@@ -117,65 +106,6 @@ _VERTICAL = Choice(("top", "center", "bottom"))
 _FIT = Choice(("fit", "fill"))
 _SEGMENTATION = Choice(("keepSalientObject", "ignoreSalientObject"))
 _AUTO_NEVER = Choice(("auto", "never"))
-_MODEL_SIZES = Choice(
-    (
-        "PORTRAIT_HD_16_9",
-        "PORTRAIT_HD_4_3",
-        "PORTRAIT_HD_3_2",
-        "SQUARE_HD",
-        "LANDSCAPE_HD_3_2",
-        "LANDSCAPE_HD_4_3",
-        "LANDSCAPE_HD_16_9",
-    )
-)
-_PROMPT_SIZES = Choice(
-    ("LANDSCAPE_16_9", "LANDSCAPE_4_3", "PORTRAIT_16_9", "PORTRAIT_4_3", "SQUARE_HD")
-)
-_MODELS = Choice(
-    tuple(
-        "avery sam taylor kendall jordan casey alex maya reece lena julia jackson sophia emma ava"
-        " zoe fiona".split()
-    )
-)
-_SCENES = Choice(
-    tuple(
-        "random street bedroom sunset factory studio coloredstudio concretestudio beach tropical"
-        " library forest businessdistrict countryside flowers goldenlight mountain pool latincity"
-        " cafe asiancity nightlights desert".split()
-    )
-)
-_POSES = Choice(
-    tuple(
-        "random standing 34turn powerstance walkingforward handinpocket crossedarms back"
-        " overtheshoulder seated adjustingclothing playfulspin".split()
-    )
-)
-_DIRECTIONS = NumberOr(
-    MappingProxyType(
-        {
-            "behind": 0.0,
-            "behindLeft": 45.0,
-            "left": 90.0,
-            "frontLeft": 135.0,
-            "front": 180.0,
-            "frontRight": 225.0,
-            "right": 270.0,
-            "behindRight": 315.0,
-        }
-    )
-)
-_SPREADS = NumberOr(MappingProxyType({"short": 10.0, "medium": 45.0, "long": 90.0}))
-_SUBJECT_POSES = NumberOr(MappingProxyType({"flatlay": 0.0, "upright": 90.0}))
-_SHADOWS = Choice(
-    (
-        "ai.soft",
-        "ai.hard",
-        "ai.floating",
-        "ai.preset-soft",
-        "ai.preset-hard",
-        "ai.auto-with-overrides",
-    )
-)
 _OVERRIDES_SINCE = "2026-04-21"
 _EXPAND_PROMPT = MappingProxyType({"auto": "ai.auto", "never": "ai.never"})
 _LAYER = "layers.{key}.image."
@@ -184,7 +114,7 @@ EDIT_PARAMETERS: tuple[Leaf, ...] = (
     *_images(""),
     Leaf("imageFromPrompt.prompt", _PROMPT),
     Leaf("imageFromPrompt.seed", _SEED),
-    Leaf("imageFromPrompt.size", _PROMPT_SIZES),
+    Leaf("imageFromPrompt.size", words.PROMPT_SIZES),
     Leaf("templateId", UUID),
     Leaf("removeBackground", Flag(), default="true"),
     Leaf("keepExistingAlphaChannel", _AUTO_NEVER, default="never"),
@@ -222,12 +152,12 @@ EDIT_PARAMETERS: tuple[Leaf, ...] = (
     Leaf("outline.color", ColourText()),
     Leaf("outline.width", Number(minimum=0, maximum=0.1), default="0.03"),
     Leaf("outline.blurRadius", Number(minimum=0, maximum=0.025), default="0"),
-    Leaf("shadow.mode", _SHADOWS),
-    Leaf("shadow.directionOverride", _DIRECTIONS, since=_OVERRIDES_SINCE),
+    Leaf("shadow.mode", words.SHADOWS),
+    Leaf("shadow.directionOverride", words.DIRECTIONS, since=_OVERRIDES_SINCE),
     Leaf("shadow.intensityOverride", _UNIT, since=_OVERRIDES_SINCE),
     Leaf("shadow.softnessOverride", _UNIT, since=_OVERRIDES_SINCE),
-    Leaf("shadow.spreadOverride", _SPREADS, since=_OVERRIDES_SINCE),
-    Leaf("shadow.subjectPoseOverride", _SUBJECT_POSES, since=_OVERRIDES_SINCE),
+    Leaf("shadow.spreadOverride", words.SPREADS, since=_OVERRIDES_SINCE),
+    Leaf("shadow.subjectPoseOverride", words.SUBJECT_POSES, since=_OVERRIDES_SINCE),
     Leaf(
         "lighting.mode",
         Choice(("ai.auto", "ai.preserve-hue-and-saturation", "ai.optimize-portrait")),
@@ -257,18 +187,18 @@ EDIT_PARAMETERS: tuple[Leaf, ...] = (
     Leaf("describeAnyChange.seed", _SEED),
     Leaf("flatLay.mode", _AUTO),
     Leaf("flatLay.prompt", Text()),
-    Leaf("flatLay.size", _MODEL_SIZES, default="SQUARE_HD"),
+    Leaf("flatLay.size", words.MODEL_SIZES, default="SQUARE_HD"),
     Leaf("ghostMannequin.mode", _AUTO),
     Leaf("ghostMannequin.prompt", Text()),
-    Leaf("ghostMannequin.size", _MODEL_SIZES, default="SQUARE_HD"),
+    Leaf("ghostMannequin.size", words.MODEL_SIZES, default="SQUARE_HD"),
     Leaf("virtualModel.mode", _AUTO),
     Leaf("virtualModel.prompt", Text()),
-    Leaf("virtualModel.size", _MODEL_SIZES, default="PORTRAIT_HD_3_2"),
+    Leaf("virtualModel.size", words.MODEL_SIZES, default="PORTRAIT_HD_3_2"),
     Leaf("virtualModel.quality", Choice(("standard", "advanced", "premium")), default="standard"),
-    Leaf("virtualModel.pose", _POSES, default="random"),
-    Leaf("virtualModel.model.preset.name", _MODELS, default="avery"),
+    Leaf("virtualModel.pose", words.POSES, default="random"),
+    Leaf("virtualModel.model.preset.name", words.MODELS, default="avery"),
     *_images("virtualModel.model.custom.", url_in_post=True),
-    Leaf("virtualModel.scene.preset.name", _SCENES, default="random"),
+    Leaf("virtualModel.scene.preset.name", words.SCENES, default="random"),
     *_images("virtualModel.scene.custom.", url_in_post=True),
     *_images("virtualModel.additionalProductImages[i].", url_in_post=True),
     # Layers of a template.
@@ -279,7 +209,7 @@ EDIT_PARAMETERS: tuple[Leaf, ...] = (
     *_images(_LAYER, url_in_post=True),
     Leaf(f"{_LAYER}imageFromPrompt.prompt", _PROMPT),
     Leaf(f"{_LAYER}imageFromPrompt.seed", _SEED),
-    Leaf(f"{_LAYER}imageFromPrompt.size", _PROMPT_SIZES),
+    Leaf(f"{_LAYER}imageFromPrompt.size", words.PROMPT_SIZES),
     Leaf(f"{_LAYER}removeBackground", _AUTO_NEVER),
     Leaf(f"{_LAYER}useForAIBackground", _AUTO_NEVER),
     Leaf(f"{_LAYER}horizontalAlignment", _HORIZONTAL),

@@ -35,7 +35,7 @@ class Size(NamedTuple):
 Value = bool | float | str | Length | Colour | Size
 
 
-class Refused(Exception):  # noqa: N818 - the word of the trade; it is an answer, not a failure
+class Refused(Exception):
     """The request is answered with an error.
 
     `status` is the HTTP status, `kind` the `type` that v1 answers carry.

@@ -8,13 +8,10 @@ Memory is bounded by `FormLimits`, time is linear in the body. No error text hol
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import re
-from collections.abc import AsyncIterable, Callable, Iterator
-from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
-from urllib.parse import unquote, unquote_to_bytes
+from collections.abc import AsyncIterable, Callable
+from urllib.parse import unquote
 
 from multipart import (
     MultipartError,
@@ -26,58 +23,12 @@ from multipart import (
 )
 
 from gateway.domain.edit import ImageRef
-from gateway.domain.errors import BodyTooLarge, InvalidRequest, Violation
+from gateway.domain.errors import BodyTooLarge, InvalidRequest
 from gateway.domain.picture_rules import too_large
+from gateway.transport.form import FilePart, Form, FormCode, FormLimits, field_text, refusal
+from gateway.transport.urlencoded import parse_urlencoded
 
-__all__ = ["FilePart", "Form", "FormCode", "FormLimits", "parse_urlencoded", "read_form"]
-
-
-class FormCode(enum.StrEnum):
-    """Why a body cannot be read as a form: the stable codes."""
-
-    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
-    BAD_BOUNDARY = "BAD_BOUNDARY"
-    MALFORMED_MULTIPART = "MALFORMED_MULTIPART"
-    TRUNCATED_BODY = "TRUNCATED_BODY"
-    UNNAMED_FIELD = "UNNAMED_FIELD"
-    TOO_MANY_FIELDS = "TOO_MANY_FIELDS"
-    FIELD_TOO_LONG = "FIELD_TOO_LONG"
-    TRANSFER_ENCODING = "TRANSFER_ENCODING"
-    BAD_ESCAPE = "BAD_ESCAPE"
-    NOT_UTF8 = "NOT_UTF8"
-
-
-@dataclass(frozen=True, slots=True)
-class FormLimits:
-    """Most bytes of a body, of one file, of one text; most parts; most bytes of a urlencoded body.
-
-    The longest prompt has 10,000 characters, 40 KB at most, and an edit has 121 parameters.
-    """
-
-    body: int
-    file: int
-    text: int = 64 << 10
-    parts: int = 512
-    urlencoded: int = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file as it was sent. `filename` and `content_type` are the client's word, None where not said."""
-
-    name: str
-    filename: str | None
-    content_type: str | None
-    data: bytes = field(repr=False)
-    ref: ImageRef
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Texts and files, each in the order of arrival; a name that was sent twice stands twice."""
-
-    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    files: tuple[FilePart, ...] = ()
+__all__ = ["read_form"]
 
 
 async def read_form(
@@ -93,133 +44,111 @@ async def read_form(
     last boundary is ignored.
 
     Raises InvalidRequest with one violation, of a `FormCode` or IMAGE_TOO_LARGE, and BodyTooLarge; both
-    as soon as the cause has arrived: the rest is not read.
+    within 256 KiB of the cause: the rest of `chunks` is not asked for.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
-    reader: _Reader
-    match media_type:
+    match content_type.partition(";")[0].strip().lower():
         case "multipart/form-data":
-            reader, most = _Multipart(_boundary(content_type), limits, is_file_field), limits.body
-        case "application/x-www-form-urlencoded":
-            reader, most = _UrlEncoded(limits), min(limits.body, limits.urlencoded)
-        case _:
-            _refuse(
-                "content-type",
-                FormCode.UNSUPPORTED_MEDIA_TYPE,
-                "must be multipart/form-data or application/x-www-form-urlencoded",
+            return await _read_multipart(
+                _Multipart(_boundary(content_type), limits, is_file_field), chunks, limits.body
             )
-    blocks = _Blocks(reader.feed)
-    received = 0
-    async for chunk in chunks:
-        received += len(chunk)
-        if received > most:
-            raise BodyTooLarge(f"The body has more than {most} bytes.")
-        blocks.add(chunk)
-    blocks.flush()
-    return reader.finish()
+        case "application/x-www-form-urlencoded":
+            return await _read_urlencoded(chunks, limits)
+        case _:
+            text = "must be multipart/form-data or application/x-www-form-urlencoded"
+            raise refusal("content-type", FormCode.UNSUPPORTED_MEDIA_TYPE, text)
 
-
-def parse_urlencoded(
-    raw: str | bytes, limits: FormLimits, where: str = "query"
-) -> tuple[tuple[str, str], ...]:
-    """Read a query string, or a urlencoded body, into names and texts in order.
-
-    A name without `=` has the empty text; empty pieces between `&` are skipped. Raises InvalidRequest,
-    of `where` if no field can be named.
-    """
-    data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
-    if data.count(b"&") >= limits.parts:
-        _refuse(where, FormCode.TOO_MANY_FIELDS, f"has more than {limits.parts} fields")
-    pairs = (piece.partition(b"=") for piece in data.split(b"&") if piece)
-    return tuple(_decode_pair(name, text, limits, where) for name, _, text in pairs)
-
-
-def _refuse(name: str, code: FormCode, text: str) -> NoReturn:
-    raise InvalidRequest([Violation(name, code, text)])
-
-
-# --- from chunks to blocks ---------------------------------------------------------------------------
 
 _BLOCK = 256 << 10
 
 
-class _Reader(Protocol):
-    def feed(self, block: bytes) -> None: ...
-
-    def finish(self) -> Form: ...
-
-
-class _Blocks:
-    """Hands on what arrives in blocks of one size; only the last is shorter."""
-
-    def __init__(self, feed: Callable[[bytes], None]) -> None:
-        self._feed = feed
-        self._held = bytearray()
-
-    def add(self, chunk: bytes) -> None:
-        self._held += chunk
-        while len(self._held) >= _BLOCK:
-            block = bytes(self._held[:_BLOCK])
-            del self._held[:_BLOCK]
-            self._feed(block)
-
-    def flush(self) -> None:
-        if self._held:
-            self._feed(bytes(self._held))
+async def _read_multipart(reader: _Multipart, chunks: AsyncIterable[bytes], most: int) -> Form:
+    received, held = 0, bytearray()
+    async for chunk in chunks:
+        received += len(chunk)
+        _check_size(received, most)
+        held += chunk
+        while len(held) >= _BLOCK:
+            reader.feed(bytes(held[:_BLOCK]))
+            del held[:_BLOCK]
+    reader.feed(bytes(held))
+    return reader.finish()
 
 
-# --- multipart/form-data -----------------------------------------------------------------------------
+async def _read_urlencoded(chunks: AsyncIterable[bytes], limits: FormLimits) -> Form:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        _check_size(len(body), min(limits.body, limits.urlencoded))
+    return Form(fields=parse_urlencoded(bytes(body), limits, "body"))
 
-# RFC 2046 §5.1.1. Unquoted too: Java clients send `boundary=----=_Part_0` without the quotes it needs.
+
+def _check_size(received: int, most: int) -> None:
+    if received > most:
+        raise BodyTooLarge(f"The body has more than {most} bytes.")
+
+
+# RFC 2046 §5.1.1. Java clients send `boundary=----=_Part_0` without the quotes that it needs.
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]*)"|([^\s;"]*))', re.IGNORECASE)
 _BOUNDARY_TEXT = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 
 
 def _boundary(content_type: str) -> bytes:
-    found = [quoted or plain for quoted, plain in _BOUNDARY.findall(content_type)]
-    if len(found) != 1 or not _BOUNDARY_TEXT.fullmatch(found[0]):
+    found: list[tuple[str, str]] = _BOUNDARY.findall(content_type)
+    boundary = "".join(found[0]) if len(found) == 1 else ""
+    if not _BOUNDARY_TEXT.fullmatch(boundary):
         text = "must name one boundary, of 1 to 70 of the characters that RFC 2046 allows"
-        _refuse("content-type", FormCode.BAD_BOUNDARY, text)
-    return found[0].encode()
+        raise refusal("content-type", FormCode.BAD_BOUNDARY, text)
+    return boundary.encode("ascii")
+
+
+_LONGEST_HEADER = 4096  # bytes of one line
+_MOST_HEADERS = 8  # of a part; RFC 7578 knows three
 
 
 class _Multipart:
-    """Drives the push parser and gathers its events."""
+    """Drives the push parser and gathers what it finds."""
+
+    _part: _Part  # the one that is arriving; the parser announces each before its bytes
 
     def __init__(
         self, boundary: bytes, limits: FormLimits, is_file_field: Callable[[str], bool]
     ) -> None:
-        # In strict mode folded headers are refused; unfolding them would cost quadratic time.
-        # Its refusal of an epilogue is taken back below, that of a preamble made independent of size.
-        self._parser = PushMultipartParser(boundary, strict=True, header_charset="latin-1")
+        # Strict mode refuses folded headers, which would cost quadratic time. It refuses an epilogue
+        # too, or not, as the blocks fall: `feed` ignores every epilogue, and `_check_opening` lets no
+        # preamble in.
+        self._parser = PushMultipartParser(
+            boundary,
+            max_header_size=_LONGEST_HEADER,
+            max_header_count=_MOST_HEADERS,
+            header_charset="latin-1",  # every byte has a character: `_begin` judges names
+            strict=True,
+        )
         self._opening: bytes | None = b"--" + boundary
         self._limits = limits
         self._is_file_field = is_file_field
-        self._in_epilogue = False
+        self._ended = False
         self._count = 0
-        self._part = _Part("", None, None, is_file=False, limit=0)
         self._fields: list[tuple[str, str]] = []
         self._files: list[FilePart] = []
 
     def feed(self, block: bytes) -> None:
-        if self._in_epilogue:
+        if self._ended or not block:
             return
         self._check_opening(block)
         try:
             for event in self._parser.parse(block):
                 self._take(event)
         except ParserLimitReached:
-            _refuse("body", FormCode.MALFORMED_MULTIPART, "has a part with too many or long headers")
+            raise _malformed("has a part with too many headers, or too long ones") from None
         except MultipartError as error:
-            self._in_epilogue = isinstance(error, StrictParserError) and self._is_complete()
-            if not self._in_epilogue:
-                # The parser's first argument is a fixed text, the second may be the client's bytes.
-                text = f"is not multipart/form-data: {error.args[0]}"
-                _refuse("body", FormCode.MALFORMED_MULTIPART, text)
+            self._ended = isinstance(error, StrictParserError) and self._is_complete()
+            if not self._ended:
+                # Its first argument is one of the parser's own texts; no other is passed on.
+                raise _malformed(f"is not multipart/form-data: {error.args[0]}") from None
 
     def finish(self) -> Form:
         if not self._is_complete():
-            _refuse("body", FormCode.TRUNCATED_BODY, "ends before its last boundary")
+            raise refusal("body", FormCode.TRUNCATED_BODY, "ends before its last boundary")
         return Form(tuple(self._fields), tuple(self._files))
 
     def _is_complete(self) -> bool:
@@ -231,44 +160,23 @@ class _Multipart:
 
     def _check_opening(self, block: bytes) -> None:
         opening, self._opening = self._opening, None
-        if opening is None or block.removeprefix(b"\r\n").startswith(opening):
-            return
-        if not opening.startswith(block.removeprefix(b"\r\n")):
-            text = "does not begin with the boundary that content-type names"
-            _refuse("body", FormCode.MALFORMED_MULTIPART, text)
+        start = block.removeprefix(b"\r\n")
+        if opening and not start.startswith(opening) and not opening.startswith(start):
+            raise _malformed("does not begin with the boundary that content-type names")
 
     def _take(self, event: MultipartSegment | bytes | None) -> None:
-        if event is None:
-            self._keep(self._part)
-        elif isinstance(event, MultipartSegment):
+        if isinstance(event, MultipartSegment):
             self._count += 1
             if self._count > self._limits.parts:
                 text = f"has more than {self._limits.parts} parts"
-                _refuse("body", FormCode.TOO_MANY_FIELDS, text)
-            self._part = self._begin(event)
-        else:
+                raise refusal("body", FormCode.TOO_MANY_FIELDS, text)
+            self._part = _begin(event, self._is_file_field, self._limits)
+        elif event is not None:
             self._part.add(event)
-
-    def _begin(self, segment: MultipartSegment) -> _Part:
-        name = _name(segment)
-        encoding = segment.header("Content-Transfer-Encoding", "binary").strip().lower()
-        if encoding not in {"binary", "8bit", "7bit"}:
-            text = "has a content-transfer-encoding, which RFC 7578 ended; send the bytes themselves"
-            _refuse(name, FormCode.TRANSFER_ENCODING, text)
-        filename = _filename(segment)
-        is_file = (
-            filename is not None
-            or (segment.content_type or "").startswith("image/")
-            or self._is_file_field(name)
-        )
-        limit = self._limits.file if is_file else self._limits.text
-        return _Part(name, filename, segment.content_type, is_file=is_file, limit=limit)
-
-    def _keep(self, part: _Part) -> None:
-        if part.is_file:
-            self._files.append(part.as_file())
+        elif self._part.is_file:
+            self._files.append(self._part.as_file())
         else:
-            self._fields.append((part.name, part.as_text()))
+            self._fields.append(self._part.as_field())
 
 
 class _Part:
@@ -279,33 +187,91 @@ class _Part:
         name: str,
         filename: str | None,
         content_type: str | None,
+        limits: FormLimits,
         *,
         is_file: bool,
-        limit: int,
     ) -> None:
-        self.name = name
         self.is_file = is_file
+        self._name = name
         self._filename = filename
         self._content_type = content_type
-        self._limit = limit
+        self._limits = limits
         self._size = 0
         self._pieces: list[bytes] = []
         self._sha256 = hashlib.sha256()
 
     def add(self, piece: bytes) -> None:
         self._size += len(piece)
-        if self._size > self._limit:
-            if self.is_file:
-                raise InvalidRequest([too_large(self.name, self._limit)])
-            _refuse(self.name, FormCode.FIELD_TOO_LONG, f"is longer than {self._limit} bytes")
         self._pieces.append(piece)
         if self.is_file:
+            if self._size > self._limits.file:
+                raise InvalidRequest([too_large(self._name, self._limits.file)])
             self._sha256.update(piece)
+        elif self._size > self._limits.text:
+            self.as_field()  # raises: what is too long is not gathered
 
     def as_file(self) -> FilePart:
         ref = ImageRef(self._sha256.hexdigest(), self._size)
         data = b"".join(self._pieces)
-        return FilePart(self.name, self._filename, self._content_type, data, ref)
+        self._pieces.clear()  # else the file stays twice until the next part comes
+        return FilePart(self._name, self._filename, self._content_type, data, ref)
 
-    def as_text(self) -> str:
-        return _text(b"".join(self._pieces), self.name, "is not text in UTF-8")
+    def as_field(self) -> tuple[str, str]:
+        return self._name, field_text(b"".join(self._pieces), self._name, self._limits)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_EXTENDED_FILENAME = re.compile(r";\s*filename\*\s*=\s*([^;]*)", re.IGNORECASE)
+
+
+def _begin(
+    segment: MultipartSegment, is_file_field: Callable[[str], bool], limits: FormLimits
+) -> _Part:
+    """Check a part's headers, and tell whether it is a file."""
+    name = _name(segment)
+    encoding = segment.header("Content-Transfer-Encoding", "binary").strip().lower()
+    if encoding not in {"binary", "8bit", "7bit"}:
+        text = "has a content-transfer-encoding (RFC 7578 ended them): send the bytes themselves"
+        raise refusal(name, FormCode.TRANSFER_ENCODING, text)
+    filename = _filename(segment)
+    is_file = (
+        filename is not None
+        or (segment.content_type or "").startswith("image/")
+        or is_file_field(name)
+    )
+    return _Part(name, filename, segment.content_type, limits, is_file=is_file)
+
+
+def _name(segment: MultipartSegment) -> str:
+    if [name for name, _ in segment.headerlist].count("Content-Disposition") != 1:
+        raise _malformed("has a part with two Content-Disposition headers")
+    if any(_CONTROL.search(value) for _, value in segment.headerlist):
+        raise _malformed("has a part with a control character in a header")
+    try:
+        name = (segment.name or "").encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        text = "has a part whose name is not UTF-8"
+        raise refusal("body", FormCode.NOT_UTF8, text) from None
+    if not name:
+        raise _malformed("has a part without a name")
+    if _CONTROL.search(name):
+        raise _malformed("has a part with a control character in its name")
+    return name
+
+
+def _filename(segment: MultipartSegment) -> str | None:
+    """The client's filename; some write it as `filename*` (RFC 5987), which the parser passes over."""
+    plain: str | None = segment.filename
+    if plain is not None:
+        return plain.encode("latin-1").decode("utf-8", "replace")
+    extended = _EXTENDED_FILENAME.search(segment["Content-Disposition"])
+    if extended is None:
+        return None
+    value: str = extended[1]
+    charset, _, rest = value.partition("'")
+    escaped = rest.partition("'")[2]
+    return unquote(escaped, "latin-1" if charset.lower() == "iso-8859-1" else "utf-8")
+
+
+def _malformed(text: str) -> InvalidRequest:
+    return refusal("body", FormCode.MALFORMED_MULTIPART, text)

@@ -41,7 +41,8 @@ class AccountAsker(Protocol):
 class AccountReader:
     """Implements `AccountSource` for the account of the first key.
 
-    Asked at most once at a time, whoever waits, and at most once a minute. When the question fails, a
+    Asked by one caller at a time while the others wait, and at most once a minute; when that caller
+    hangs up, the next one asks. When the question fails, a
     state of less than ten minutes is answered in its place: a number for people to look at is better
     somewhat old than missing. Beyond that it is UpstreamUnavailable. The keys of the account are tried
     in order. `clock` gives seconds that never run backwards.
@@ -59,29 +60,21 @@ class AccountReader:
         self._clock = clock
         self._last: tuple[float, AccountState] | None = None
         self._failed_at = -math.inf
-        self._question: asyncio.Task[None] | None = None
+        self._asking = asyncio.Lock()
 
     async def account(self) -> AccountState:
         """Return the account's state. Raises UpstreamUnavailable."""
         if (state := self._known(FRESH)) is not None:
             return state
-        if self._clock() >= self._failed_at + PAUSE:
-            if self._question is None:
-                self._question = asyncio.create_task(self._ask(), name="account question")
-                self._question.add_done_callback(self._question_ended)
-            # Shielded: a caller that hangs up must not cut off the others.
-            await asyncio.shield(self._question)
+        async with self._asking:
+            # Whoever waited here looks again: the one before may have learnt it, or failed.
+            if self._known(FRESH) is None and self._clock() >= self._failed_at + PAUSE:
+                await self._ask()
         if (state := self._known(STALE)) is not None:
             return state
         raise UpstreamUnavailable(
             "The upstream does not say how many images are left.", retry_after=PAUSE
         )
-
-    async def aclose(self) -> None:
-        """Cut off a question that is still under way."""
-        if self._question is not None:
-            self._question.cancel()
-            await asyncio.wait([self._question])
 
     def _known(self, age: float) -> AccountState | None:
         if self._last is None:
@@ -89,12 +82,10 @@ class AccountReader:
         asked_at, state = self._last
         return state if self._clock() - asked_at < age else None
 
-    def _question_ended(self, _: asyncio.Task[None]) -> None:
-        self._question = None
-
     async def _ask(self) -> None:
         """Note the account's state, or the time of the failure. Raises nothing of the upstream's."""
         for key in self._keys:
+            asked_at = self._clock()
             try:
                 reply = await self._asker.ask_account("v2", key)
                 if _is_old_pricing(reply):
@@ -103,7 +94,7 @@ class AccountReader:
                 continue
             state = read_account(reply)
             if state is not None:
-                self._last = self._clock(), state
+                self._last = asked_at, state
                 return
         self._failed_at = self._clock()
 
@@ -141,7 +132,7 @@ def read_account(reply: Reply) -> AccountState | None:
 
 def _is_amount(value: object) -> TypeGuard[Decimal]:
     """Whether it is a number that an account can hold; below zero is an overdrawn one."""
-    return isinstance(value, Decimal) and value.is_finite() and abs(value) < _LARGEST
+    return isinstance(value, Decimal) and value.is_finite() and -_LARGEST < value < _LARGEST
 
 
 def _milli(value: Decimal) -> int:

@@ -115,21 +115,17 @@ def _failure(kind: str, progress: _Progress) -> UpstreamError:
 
 
 async def _read(response: aiohttp.ClientResponse, max_answer: int) -> Reply:
+    """Read up to the bound. The connection of an answer that is left unread is closed on leaving."""
     limit = max_answer if response.status == 200 else min(max_answer, _LONGEST_ERROR_BODY)
     blocks: list[bytes] = []
     size = 0
-    whole = True
     try:
-        while block := await response.content.readany():
+        while size <= limit and (block := await response.content.readany()):
+            blocks.append(block[: limit - size])
             size += len(block)
-            if size > limit:
-                whole = False
-                break
-            blocks.append(block)
+        whole = size <= limit
     except (aiohttp.ClientError, OSError):
         whole = False
-    if not whole:
-        response.close()
     return Reply(response.status, _headers(response), b"".join(blocks), whole)
 
 

@@ -37,7 +37,7 @@ from gateway.domain.errors import (
     UpstreamRefused,
     UpstreamUnreachable,
 )
-from gateway.upstream.media import media_type
+from gateway.domain.image_header import Format, sniff
 
 __all__ = ["DEFAULT_WAIT", "LONGEST_WAIT", "Reply", "error_message", "read_answer", "wait_of"]
 
@@ -48,6 +48,7 @@ a place in it opens long before the window's minute is over; a 429 too many cost
 LONGEST_WAIT = 31 * 24 * 3600.0
 """No wait is believed beyond a month: the quotas renew by then."""
 
+_ANSWERED = (Format.PNG, Format.JPEG, Format.WEBP, Format.AVIF)
 _LONGEST_MESSAGE = 500
 _SHORTEST_HIDDEN = 4
 _AVAILABLE_IN = re.compile(r"available in (\d{1,12}(?:\.\d{1,9})?) second", re.ASCII)
@@ -84,10 +85,10 @@ def _picture(reply: Reply) -> Answer:
         raise UpstreamBadAnswer("The upstream's answer broke off, or was too large.")
     kept = tuple((name, reply.headers[name]) for name in KEPT_HEADERS if name in reply.headers)
     body = _base64_picture(reply.body) if _says_json(reply) else reply.body
-    kind = media_type(body)
-    if kind is None:
+    found = sniff(body)
+    if found not in _ANSWERED:
         raise UpstreamBadAnswer("The upstream answered 200 without a picture.")
-    return Answer(body, kind, kept)
+    return Answer(body, found.media_type, kept)
 
 
 def _says_json(reply: Reply) -> bool:

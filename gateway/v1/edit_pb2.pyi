@@ -295,7 +295,8 @@ class Edit(_message.Message):
     @_builtins.property
     def extra_parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Parameters that are newer than this file, by wire name, for tenants that may. It cannot name a parameter
-        that this file knows. Values are sent and digested as they stand.
+        that this file knows. Values are sent and digested as they stand; a name that begins with `pr-` is sent as a
+        header.
         """
 
     def __init__(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gateway.v1 import options_pb2 as gateway_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgateway/v1/model_versions.proto\x12\ngateway.v1\x1a\x18gateway/v1/options.proto\"\xb7\x04\n\rModelVersions\x12Y\n\rai_background\x18\x01 \x01(\tB=\x8a\xb5\x18\x39\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}\x82\x01\x1epr-ai-background-model-versionH\x00\x88\x01\x01\x12S\n\nai_shadows\x18\x02 \x01(\tB:\x8a\xb5\x18\x36\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}\x82\x01\x1bpr-ai-shadows-model-versionH\x01\x88\x01\x01\x12[\n\x15hd_background_removal\x18\x03 \x01(\tB7\x8a\xb5\x18\x33\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}\x82\x01\x18pr-hd-background-removalH\x02\x88\x01\x01\x12\x63\n\x12\x62\x61\x63kground_removal\x18\x04 \x01(\tBB\x8a\xb5\x18>0\x01\x42\x14[A-Za-z0-9._-]{1,64}\x82\x01#pr-background-removal-model-versionH\x03\x88\x01\x01\x12S\n\nai_upscale\x18\x05 \x01(\tB:\x8a\xb5\x18\x36\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}\x82\x01\x1bpr-ai-upscale-model-versionH\x04\x88\x01\x01\x42\x10\n\x0e_ai_backgroundB\r\n\x0b_ai_shadowsB\x18\n\x16_hd_background_removalB\x15\n\x13_background_removalB\r\n\x0b_ai_upscaleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgateway/v1/model_versions.proto\x12\ngateway.v1\x1a\x18gateway/v1/options.proto\"\xb2\x04\n\rModelVersions\x12X\n\rai_background\x18\x01 \x01(\tB<\x8a\xb5\x18\x38\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}z\x1epr-ai-background-model-versionH\x00\x88\x01\x01\x12R\n\nai_shadows\x18\x02 \x01(\tB9\x8a\xb5\x18\x35\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}z\x1bpr-ai-shadows-model-versionH\x01\x88\x01\x01\x12Z\n\x15hd_background_removal\x18\x03 \x01(\tB6\x8a\xb5\x18\x32\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}z\x18pr-hd-background-removalH\x02\x88\x01\x01\x12\x62\n\x12\x62\x61\x63kground_removal\x18\x04 \x01(\tBA\x8a\xb5\x18=0\x01\x42\x14[A-Za-z0-9._-]{1,64}z#pr-background-removal-model-versionH\x03\x88\x01\x01\x12R\n\nai_upscale\x18\x05 \x01(\tB9\x8a\xb5\x18\x35\x30\x01\x42\x14[A-Za-z0-9._-]{1,64}z\x1bpr-ai-upscale-model-versionH\x04\x88\x01\x01\x42\x10\n\x0e_ai_backgroundB\r\n\x0b_ai_shadowsB\x18\n\x16_hd_background_removalB\x15\n\x13_background_removalB\r\n\x0b_ai_upscaleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,15 +33,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.model_versions_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELVERSIONS'].fields_by_name['ai_background']._loaded_options = None
-  _globals['_MODELVERSIONS'].fields_by_name['ai_background']._serialized_options = b'\212\265\03090\001B\024[A-Za-z0-9._-]{1,64}\202\001\036pr-ai-background-model-version'
+  _globals['_MODELVERSIONS'].fields_by_name['ai_background']._serialized_options = b'\212\265\03080\001B\024[A-Za-z0-9._-]{1,64}z\036pr-ai-background-model-version'
   _globals['_MODELVERSIONS'].fields_by_name['ai_shadows']._loaded_options = None
-  _globals['_MODELVERSIONS'].fields_by_name['ai_shadows']._serialized_options = b'\212\265\03060\001B\024[A-Za-z0-9._-]{1,64}\202\001\033pr-ai-shadows-model-version'
+  _globals['_MODELVERSIONS'].fields_by_name['ai_shadows']._serialized_options = b'\212\265\03050\001B\024[A-Za-z0-9._-]{1,64}z\033pr-ai-shadows-model-version'
   _globals['_MODELVERSIONS'].fields_by_name['hd_background_removal']._loaded_options = None
-  _globals['_MODELVERSIONS'].fields_by_name['hd_background_removal']._serialized_options = b'\212\265\03030\001B\024[A-Za-z0-9._-]{1,64}\202\001\030pr-hd-background-removal'
+  _globals['_MODELVERSIONS'].fields_by_name['hd_background_removal']._serialized_options = b'\212\265\03020\001B\024[A-Za-z0-9._-]{1,64}z\030pr-hd-background-removal'
   _globals['_MODELVERSIONS'].fields_by_name['background_removal']._loaded_options = None
-  _globals['_MODELVERSIONS'].fields_by_name['background_removal']._serialized_options = b'\212\265\030>0\001B\024[A-Za-z0-9._-]{1,64}\202\001#pr-background-removal-model-version'
+  _globals['_MODELVERSIONS'].fields_by_name['background_removal']._serialized_options = b'\212\265\030=0\001B\024[A-Za-z0-9._-]{1,64}z#pr-background-removal-model-version'
   _globals['_MODELVERSIONS'].fields_by_name['ai_upscale']._loaded_options = None
-  _globals['_MODELVERSIONS'].fields_by_name['ai_upscale']._serialized_options = b'\212\265\03060\001B\024[A-Za-z0-9._-]{1,64}\202\001\033pr-ai-upscale-model-version'
+  _globals['_MODELVERSIONS'].fields_by_name['ai_upscale']._serialized_options = b'\212\265\03050\001B\024[A-Za-z0-9._-]{1,64}z\033pr-ai-upscale-model-version'
   _globals['_MODELVERSIONS']._serialized_start=74
-  _globals['_MODELVERSIONS']._serialized_end=641
+  _globals['_MODELVERSIONS']._serialized_end=636
 # @@protoc_insertion_point(module_scope)

@@ -100,7 +100,6 @@ class Param(_message.Message):
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     PATTERN_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
-    MIN_ITEMS_FIELD_NUMBER: _builtins.int
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
     DOCUMENTED_DEFAULT_FIELD_NUMBER: _builtins.int
     GENERATIVE_FIELD_NUMBER: _builtins.int
@@ -130,10 +129,8 @@ class Param(_message.Message):
     """Regular expression that the whole text has to match."""
     format: Global___Format.ValueType
     """How a text is read, checked and compared."""
-    min_items: _builtins.int
-    """Least number of items. Of a list."""
     max_items: _builtins.int
-    """Largest number of items. Of a list or a map."""
+    """Largest number of items. Of a list."""
     documented_default: _builtins.str
     """Value that Photoroom documents for an absent parameter, in wire spelling. For readers: it is not sent."""
     generative: _builtins.bool
@@ -174,7 +171,6 @@ class Param(_message.Message):
         max_length: _builtins.int = ...,
         pattern: _builtins.str = ...,
         format: Global___Format.ValueType = ...,
-        min_items: _builtins.int = ...,
         max_items: _builtins.int = ...,
         documented_default: _builtins.str = ...,
         generative: _builtins.bool = ...,
@@ -189,7 +185,7 @@ class Param(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max", "_exclusive_min", b"_exclusive_min", "_max", b"_max", "_min", b"_min", "exclusive_max", b"exclusive_max", "exclusive_min", b"exclusive_min", "max", b"max", "min", b"min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max", "_exclusive_min", b"_exclusive_min", "_max", b"_max", "_min", b"_min", "bare", b"bare", "divisor", b"divisor", "documented_default", b"documented_default", "exclusive_max", b"exclusive_max", "exclusive_min", b"exclusive_min", "format", b"format", "generative", b"generative", "hash", b"hash", "header", b"header", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "pattern", b"pattern", "required", b"required", "same_as_absent", b"same_as_absent", "seed", b"seed", "suffix", b"suffix", "whole", b"whole"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max", "_exclusive_min", b"_exclusive_min", "_max", b"_max", "_min", b"_min", "bare", b"bare", "divisor", b"divisor", "documented_default", b"documented_default", "exclusive_max", b"exclusive_max", "exclusive_min", b"exclusive_min", "format", b"format", "generative", b"generative", "hash", b"hash", "header", b"header", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "pattern", b"pattern", "required", b"required", "same_as_absent", b"same_as_absent", "seed", b"seed", "suffix", b"suffix", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exclusive_max: _TypeAlias = _typing.Literal["exclusive_max"]  # noqa: Y015
     _WhichOneofArgType__exclusive_max: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max"]  # noqa: Y015

@@ -27,7 +27,7 @@ from gateway.v1 import model_versions_pb2 as gateway_dot_v1_dot_model__versions_
 from gateway.v1 import options_pb2 as gateway_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gateway/v1/segment.proto\x12\ngateway.v1\x1a\x16gateway/v1/image.proto\x1a\x1fgateway/v1/model_versions.proto\x1a\x18gateway/v1/options.proto\"\xac\x03\n\x07Segment\x12\x31\n\nimage_file\x18\x01 \x01(\x0b\x32\x11.gateway.v1.ImageR\nimage_file\x12\x34\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x19.gateway.v1.SegmentFormatB\t\x8a\xb5\x18\x05\x62\x03png\x12\x39\n\x08\x63hannels\x18\x03 \x01(\x0e\x32\x1b.gateway.v1.SegmentChannelsB\n\x8a\xb5\x18\x06\x62\x04rgba\x12*\n\x08\x62g_color\x18\x04 \x01(\tB\t\x8a\xb5\x18\x05H\x02\x98\x01\x01H\x00R\x08\x62g_color\x88\x01\x01\x12\x31\n\x04size\x18\x05 \x01(\x0e\x32\x17.gateway.v1.SegmentSizeB\n\x8a\xb5\x18\x06\x62\x04\x66ull\x12\x1e\n\x04\x63rop\x18\x06 \x01(\x08\x42\x0b\x8a\xb5\x18\x07\x62\x05\x66\x61lseH\x01\x88\x01\x01\x12!\n\x07\x64\x65spill\x18\x07 \x01(\x08\x42\x0b\x8a\xb5\x18\x07\x62\x05\x66\x61lseH\x02\x88\x01\x01\x12\x31\n\x0emodel_versions\x18\x08 \x01(\x0b\x32\x19.gateway.v1.ModelVersions:\x06\x9a\xb5\x18\x02\x10\x02\x42\x0b\n\t_bg_colorB\x07\n\x05_cropB\n\n\x08_despill*\x9a\x01\n\rSegmentFormat\x12\x1e\n\x1aSEGMENT_FORMAT_UNSPECIFIED\x10\x00\x12!\n\x12SEGMENT_FORMAT_PNG\x10\x01\x1a\t\x92\xb5\x18\x05\n\x03png\x12!\n\x12SEGMENT_FORMAT_JPG\x10\x02\x1a\t\x92\xb5\x18\x05\n\x03jpg\x12#\n\x13SEGMENT_FORMAT_WEBP\x10\x03\x1a\n\x92\xb5\x18\x06\n\x04webp*\x83\x01\n\x0fSegmentChannels\x12 \n\x1cSEGMENT_CHANNELS_UNSPECIFIED\x10\x00\x12%\n\x15SEGMENT_CHANNELS_RGBA\x10\x01\x1a\n\x92\xb5\x18\x06\n\x04rgba\x12\'\n\x16SEGMENT_CHANNELS_ALPHA\x10\x02\x1a\x0b\x92\xb5\x18\x07\n\x05\x61lpha*\xbd\x01\n\x0bSegmentSize\x12\x1c\n\x18SEGMENT_SIZE_UNSPECIFIED\x10\x00\x12\'\n\x14SEGMENT_SIZE_PREVIEW\x10\x01\x1a\r\x92\xb5\x18\t\n\x07preview\x12%\n\x13SEGMENT_SIZE_MEDIUM\x10\x02\x1a\x0c\x92\xb5\x18\x08\n\x06medium\x12\x1d\n\x0fSEGMENT_SIZE_HD\x10\x03\x1a\x08\x92\xb5\x18\x04\n\x02hd\x12!\n\x11SEGMENT_SIZE_FULL\x10\x04\x1a\n\x92\xb5\x18\x06\n\x04\x66ullb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gateway/v1/segment.proto\x12\ngateway.v1\x1a\x16gateway/v1/image.proto\x1a\x1fgateway/v1/model_versions.proto\x1a\x18gateway/v1/options.proto\"\xac\x03\n\x07Segment\x12\x31\n\nimage_file\x18\x01 \x01(\x0b\x32\x11.gateway.v1.ImageR\nimage_file\x12\x34\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x19.gateway.v1.SegmentFormatB\t\x8a\xb5\x18\x05Z\x03png\x12\x39\n\x08\x63hannels\x18\x03 \x01(\x0e\x32\x1b.gateway.v1.SegmentChannelsB\n\x8a\xb5\x18\x06Z\x04rgba\x12*\n\x08\x62g_color\x18\x04 \x01(\tB\t\x8a\xb5\x18\x05H\x02\x90\x01\x01H\x00R\x08\x62g_color\x88\x01\x01\x12\x31\n\x04size\x18\x05 \x01(\x0e\x32\x17.gateway.v1.SegmentSizeB\n\x8a\xb5\x18\x06Z\x04\x66ull\x12\x1e\n\x04\x63rop\x18\x06 \x01(\x08\x42\x0b\x8a\xb5\x18\x07Z\x05\x66\x61lseH\x01\x88\x01\x01\x12!\n\x07\x64\x65spill\x18\x07 \x01(\x08\x42\x0b\x8a\xb5\x18\x07Z\x05\x66\x61lseH\x02\x88\x01\x01\x12\x31\n\x0emodel_versions\x18\x08 \x01(\x0b\x32\x19.gateway.v1.ModelVersions:\x06\x9a\xb5\x18\x02\x10\x02\x42\x0b\n\t_bg_colorB\x07\n\x05_cropB\n\n\x08_despill*\x9a\x01\n\rSegmentFormat\x12\x1e\n\x1aSEGMENT_FORMAT_UNSPECIFIED\x10\x00\x12!\n\x12SEGMENT_FORMAT_PNG\x10\x01\x1a\t\x92\xb5\x18\x05\n\x03png\x12!\n\x12SEGMENT_FORMAT_JPG\x10\x02\x1a\t\x92\xb5\x18\x05\n\x03jpg\x12#\n\x13SEGMENT_FORMAT_WEBP\x10\x03\x1a\n\x92\xb5\x18\x06\n\x04webp*\x83\x01\n\x0fSegmentChannels\x12 \n\x1cSEGMENT_CHANNELS_UNSPECIFIED\x10\x00\x12%\n\x15SEGMENT_CHANNELS_RGBA\x10\x01\x1a\n\x92\xb5\x18\x06\n\x04rgba\x12\'\n\x16SEGMENT_CHANNELS_ALPHA\x10\x02\x1a\x0b\x92\xb5\x18\x07\n\x05\x61lpha*\xbd\x01\n\x0bSegmentSize\x12\x1c\n\x18SEGMENT_SIZE_UNSPECIFIED\x10\x00\x12\'\n\x14SEGMENT_SIZE_PREVIEW\x10\x01\x1a\r\x92\xb5\x18\t\n\x07preview\x12%\n\x13SEGMENT_SIZE_MEDIUM\x10\x02\x1a\x0c\x92\xb5\x18\x08\n\x06medium\x12\x1d\n\x0fSEGMENT_SIZE_HD\x10\x03\x1a\x08\x92\xb5\x18\x04\n\x02hd\x12!\n\x11SEGMENT_SIZE_FULL\x10\x04\x1a\n\x92\xb5\x18\x06\n\x04\x66ullb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,17 +53,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEGMENTSIZE'].values_by_name["SEGMENT_SIZE_FULL"]._loaded_options = None
   _globals['_SEGMENTSIZE'].values_by_name["SEGMENT_SIZE_FULL"]._serialized_options = b'\222\265\030\006\n\004full'
   _globals['_SEGMENT'].fields_by_name['format']._loaded_options = None
-  _globals['_SEGMENT'].fields_by_name['format']._serialized_options = b'\212\265\030\005b\003png'
+  _globals['_SEGMENT'].fields_by_name['format']._serialized_options = b'\212\265\030\005Z\003png'
   _globals['_SEGMENT'].fields_by_name['channels']._loaded_options = None
-  _globals['_SEGMENT'].fields_by_name['channels']._serialized_options = b'\212\265\030\006b\004rgba'
+  _globals['_SEGMENT'].fields_by_name['channels']._serialized_options = b'\212\265\030\006Z\004rgba'
   _globals['_SEGMENT'].fields_by_name['bg_color']._loaded_options = None
-  _globals['_SEGMENT'].fields_by_name['bg_color']._serialized_options = b'\212\265\030\005H\002\230\001\001'
+  _globals['_SEGMENT'].fields_by_name['bg_color']._serialized_options = b'\212\265\030\005H\002\220\001\001'
   _globals['_SEGMENT'].fields_by_name['size']._loaded_options = None
-  _globals['_SEGMENT'].fields_by_name['size']._serialized_options = b'\212\265\030\006b\004full'
+  _globals['_SEGMENT'].fields_by_name['size']._serialized_options = b'\212\265\030\006Z\004full'
   _globals['_SEGMENT'].fields_by_name['crop']._loaded_options = None
-  _globals['_SEGMENT'].fields_by_name['crop']._serialized_options = b'\212\265\030\007b\005false'
+  _globals['_SEGMENT'].fields_by_name['crop']._serialized_options = b'\212\265\030\007Z\005false'
   _globals['_SEGMENT'].fields_by_name['despill']._loaded_options = None
-  _globals['_SEGMENT'].fields_by_name['despill']._serialized_options = b'\212\265\030\007b\005false'
+  _globals['_SEGMENT'].fields_by_name['despill']._serialized_options = b'\212\265\030\007Z\005false'
   _globals['_SEGMENT']._loaded_options = None
   _globals['_SEGMENT']._serialized_options = b'\232\265\030\002\020\002'
   _globals['_SEGMENTFORMAT']._serialized_start=555

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from operator import attrgetter
 
 from gateway.domain.edit import Edit, Generative, ImageRef, ImageSlot, Kind, Operation, Parameter
 from gateway.domain.errors import Violation
 from gateway.domain.violations import Code
 from gateway.ports import Draft
+from gateway.transport.codec.resolve import LONGEST_NAME
 from gateway.transport.codec.schema import Leaf
 from gateway.transport.codec.values import Unreadable, Value
 
 __all__ = ["DraftBuilder"]
+
+_EXTRA_NAME = re.compile(rf"[A-Za-z0-9_.\[\]-]{{1,{LONGEST_NAME}}}")
+_HEADER_TEXT = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_LONGEST_EXTRA = 10_000
 
 
 class DraftBuilder:
@@ -44,11 +51,20 @@ class DraftBuilder:
             return
         self._take(name, leaf, value)
 
-    def carry(self, name: str, kind: Kind, text: str) -> None:
-        """Carry a parameter (or a header) that is newer than the proto as it stands."""
-        target = self._headers if kind is Kind.HEADER else self._parameters
-        if self._fresh(name):
-            target[name] = Parameter(name, kind, text, text)
+    def carry(self, name: str, text: str) -> None:
+        """Carry a parameter that is newer than the proto as it stands; `pr-...` is a header."""
+        header = name.startswith("pr-")
+        if not _EXTRA_NAME.fullmatch(name):
+            self.refuse(name[:LONGEST_NAME], Code.BAD_KEY, "is not the name of a parameter")
+        elif len(text) > _LONGEST_EXTRA:
+            self.refuse(name, Code.TOO_LONG, f"must have at most {_LONGEST_EXTRA} characters")
+        elif header and not _HEADER_TEXT.fullmatch(text):
+            self.refuse(name, Code.BAD_FORMAT, "must be one line of visible ASCII characters")
+        elif self._fresh(name):
+            kind = Kind.HEADER if header else Kind.EXTRA
+            (self._headers if header else self._parameters)[name] = Parameter(
+                name, kind, text, text
+            )
 
     def picture(self, name: str, data: bytes, ref: ImageRef | None = None) -> None:
         """Put a picture into the slot of that wire name."""
@@ -65,7 +81,7 @@ class DraftBuilder:
             parameters=tuple(p for _, p in sorted(self._parameters.items())),
             images=tuple(s for _, s in sorted(self._images.items())),
             headers=tuple(p for _, p in sorted(self._headers.items())),
-            generative=tuple(self._generative),
+            generative=tuple(sorted(self._generative, key=attrgetter("name"))),
         )
         return Draft(edit, self._pictures, tuple(self._violations), tuple(self._ignored))
 
@@ -73,7 +89,7 @@ class DraftBuilder:
         name = leaf.header or name
         if not self._fresh(name):
             return
-        same = leaf.same_as_absent == value.canonical and value.kind is not Kind.PIXELS
+        same = leaf.same_as_absent == value.canonical
         parameter = Parameter(name, value.kind, value.wire, value.canonical, same)
         (self._headers if leaf.header else self._parameters)[name] = parameter
         if leaf.generative:

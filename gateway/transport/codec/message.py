@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from gateway.domain.edit import Kind, Operation
+from gateway.domain.edit import Operation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.ports import Draft
 from gateway.transport.codec.draft import DraftBuilder
-from gateway.transport.codec.resolve import KEY, resolve
+from gateway.transport.codec.resolve import KEY, extra_path, header_leaves, resolve
 from gateway.transport.codec.schema import Group, Leaf, Many, Slot, Union
 from gateway.v1.image_pb2 import Image
 
 __all__ = ["draft_from_message", "unknown_fields"]
-
-_EXTRA_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,256}")
-_LONGEST_EXTRA = 10_000
 
 
 def draft_from_message(
@@ -103,19 +99,16 @@ class _Walk:
                 self.group(many.item, item, f"{name}[{index}].")
 
     def _extra(self, extra: Mapping[str, str]) -> None:
+        headers = header_leaves(self._root)
         for name in sorted(extra):
+            field = extra_path(name)
             if not self._tenant.extra_parameters:
-                code, why = Code.EXTRA_NOT_ALLOWED, "this tenant may not send extra parameters"
-            elif not _EXTRA_NAME.fullmatch(name):
-                code, why = Code.BAD_KEY, "is not the name of a parameter"
-            elif resolve(self._root, name) is not None:
-                code, why = Code.EXTRA_IS_KNOWN, "has a field of its own"
-            elif len(extra[name]) > _LONGEST_EXTRA:
-                code, why = Code.TOO_LONG, f"must have at most {_LONGEST_EXTRA} characters"
+                why = "this tenant may not send extra parameters"
+                self.out.refuse(field, Code.EXTRA_NOT_ALLOWED, why)
+            elif name in headers or resolve(self._root, name) is not None:
+                self.out.refuse(field, Code.EXTRA_IS_KNOWN, "has a field of its own")
             else:
-                self.out.carry(name, Kind.EXTRA, extra[name])
-                continue
-            self.out.refuse(name[:256], code, why)
+                self.out.carry(name, extra[name])
 
     def _refuse_unknown(self, message: Message, prefix: str) -> None:
         for number in unknown_fields(message):

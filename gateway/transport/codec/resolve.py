@@ -5,13 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from gateway.transport.codec.schema import Group, Leaf, Many, Slot
+from gateway.transport.codec.schema import EXTRA, Group, Leaf, Many, Slot
 from gateway.transport.codec.values import Reader
 
-__all__ = ["KEY", "Found", "header_leaves", "proto_path", "resolve", "wire_names"]
+__all__ = [
+    "KEY",
+    "LONGEST_NAME",
+    "Found",
+    "extra_path",
+    "header_leaves",
+    "proto_path",
+    "resolve",
+    "wire_names",
+]
 
 KEY = re.compile(r"[^.\[\]]{1,128}")
 """A key of a map: one segment of the wire name."""
+
+LONGEST_NAME = 256
+"""Characters that the name of an extra parameter may have, and that are repeated of an unknown one."""
 
 _SEGMENT = re.compile(r"([^.\[\]]{1,128})(?:\[(0|[1-9][0-9]{0,3})\])?")
 
@@ -87,8 +99,11 @@ def _bare(node: Group, name: str) -> Found | None:
 def proto_path(root: Group, name: str) -> str:
     """Translate a wire name, whole or part of one, into the path of the proto field.
 
-    What the tree does not know stays as it is: `background.#77` is field 77 of `background`.
+    What the tree does not know is an extra parameter, but for numbers of fields: `background.#77` is
+    field 77 of `background`.
     """
+    if name.startswith(EXTRA):
+        return name
     headers = header_leaves(root)
     if name in headers:
         return headers[name][1]
@@ -101,13 +116,18 @@ def proto_path(root: Group, name: str) -> str:
             continue
         stem, bracket, rest = segment.partition("[")
         node = group.by_wire.get(stem) if group is not None else None
-        if node is None and group is root and not segment.startswith("#"):
-            return f'extra_parameters["{name}"]'
+        if node is None and not segment.startswith("#"):
+            return extra_path(name)
         out.append((node.field if node is not None else stem) + bracket + rest)
         group = node.item if isinstance(node, Many) and not node.is_map else None
         if isinstance(node, Group) or (isinstance(node, Many) and node.is_map):
             group = node
     return ".".join(out)
+
+
+def extra_path(name: str) -> str:
+    """Return the path of an extra parameter, whatever its name is like."""
+    return f'{EXTRA}["{name[:LONGEST_NAME]}"]'
 
 
 def header_leaves(root: Group) -> dict[str, tuple[Leaf, str]]:

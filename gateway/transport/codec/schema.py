@@ -26,9 +26,9 @@ from gateway.transport.codec.values import Choice, Color, Flag, Number, Reader, 
 from gateway.v1 import image_pb2, model_versions_pb2, options_pb2
 from gateway.v1.options_pb2 import Param
 
-__all__ = ["BILLED_AS", "Group", "Leaf", "Many", "Node", "Slot", "Union", "compile_group"]
+__all__ = ["BILLED_AS", "EXTRA", "Group", "Leaf", "Many", "Node", "Slot", "Union", "compile_group"]
 
-BILLED_AS: Final[Mapping[Operation, int]] = {
+BILLED_AS: Final[Mapping[Operation, options_pb2.Billing.ValueType]] = {
     Operation.EDIT: options_pb2.BILLING_EDIT,
     Operation.SEGMENT: options_pb2.BILLING_SEGMENT,
 }
@@ -40,8 +40,9 @@ _FORMS: Final = {
     options_pb2.FORMAT_URL: values.url_form,
 }
 _LONGEST_TEXT = 10_000
+_LONGEST_URL = 8192
 _IMAGE = image_pb2.Image.DESCRIPTOR
-_EXTRA = "extra_parameters"
+EXTRA: Final = "extra_parameters"
 """The one map of texts: it has no names of its own, so the walks treat it apart."""
 
 
@@ -133,7 +134,7 @@ class Union:
 
 def compile_group(descriptor: Descriptor, *, wire: str = "", field: str = "") -> Group:
     """Compile a message and all below it. Raises TypeError for a field the walk has no form for."""
-    nodes = {f.number: _node(f) for f in descriptor.fields if f.name != _EXTRA}
+    nodes = {f.number: _node(f) for f in descriptor.fields if f.name != EXTRA}
     choices = tuple(
         tuple(f.json_name for f in oneof.fields)
         for oneof in descriptor.oneofs
@@ -228,12 +229,14 @@ def _number(param: Param) -> Number:
 def _text(field: FieldDescriptor, param: Param) -> Reader:
     if param.format == options_pb2.FORMAT_COLOR:
         return Color(hash_sign=param.hash)
-    kind = Kind.URL if param.format == options_pb2.FORMAT_URL else Kind.TEXT
+    kind, longest = Kind.TEXT, _LONGEST_TEXT
+    if param.format == options_pb2.FORMAT_URL:
+        kind, longest = Kind.URL, _LONGEST_URL
     if field.containing_type is model_versions_pb2.ModelVersions.DESCRIPTOR:
         kind = Kind.HEADER
     return Text(
         shortest=param.min_length,
-        longest=param.max_length or _LONGEST_TEXT,
+        longest=param.max_length or longest,
         pattern=re.compile(param.pattern) if param.pattern else None,
         form=_FORMS[param.format],
         kind=kind,

@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_LONGEST_URL = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,10 @@ class Color:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text of a bounded length, in code points, brought into its form before it is measured."""
+    """Text of a bounded length, in code points.
+
+    `longest` bounds what came, so that forming it stays cheap; `shortest` what is left of it after.
+    """
 
     shortest: int = 0
     longest: int = 10_000
@@ -246,8 +248,6 @@ def uuid_form(text: str) -> str:
 
 def url_form(text: str) -> str:
     """Check a URL and leave it as it is: it is fetched, and compared, by its text."""
-    if len(text) > _LONGEST_URL:
-        raise Unreadable(Code.TOO_LONG, f"must have at most {_LONGEST_URL} characters")
     try:
         url = urlsplit(text)
         proper = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0

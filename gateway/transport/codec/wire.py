@@ -7,21 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.domain.edit import ImageRef, Kind, Operation
+from gateway.domain.edit import ImageRef, Operation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.ports import Draft
 from gateway.transport.codec.draft import DraftBuilder
-from gateway.transport.codec.resolve import Found, header_leaves, resolve, wire_names
+from gateway.transport.codec.resolve import (
+    LONGEST_NAME,
+    Found,
+    header_leaves,
+    resolve,
+    wire_names,
+)
 from gateway.transport.codec.schema import Group, Leaf, Slot
 
 __all__ = ["WireCodec", "WireFile"]
 
 _MOST_HINTS = 10
-_LONGEST_NAME = 256
-_LONGEST_EXTRA = 10_000
-_SEGMENT_EXTRAS = frozenset({"type", "scale", "shadow", "position", "quality", "text_prompt"})
-"""Options of other services that clients of `/v1/segment` send and Photoroom does not read."""
+_NEVER_READ: Mapping[Operation, frozenset[str]] = {
+    Operation.EDIT: frozenset(),
+    Operation.SEGMENT: frozenset({"type", "scale", "shadow", "position", "quality", "text_prompt"}),
+}
+"""Options of other services that clients send and Photoroom does not read: always left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,8 @@ class WireCodec:
     def __init__(self, root: Group, operation: Operation) -> None:
         self._root = root
         self._operation = operation
-        self._headers = header_leaves(root)
-        self._names = wire_names(root)
+        self._headers = {name: leaf for name, (leaf, _) in header_leaves(root).items()}
+        self._names = (*wire_names(root), *self._headers)
 
     def is_slot(self, name: str) -> bool:
         """Whether a picture belongs under that name."""
@@ -58,25 +65,25 @@ class WireCodec:
 
         Of `headers`, lower-case, those that begin with `pr-` are read.
         """
-        reading = _Reading(self._root, DraftBuilder(self._operation), tenant, self._names)
+        reading = _Reading(self._root, self._operation, tenant, self._names)
         for name, text in texts:
             reading.text(name, text)
         for file in files:
             reading.file(file)
         for name, text in headers.items():
             if name.startswith("pr-"):
-                leaf, _ = self._headers.get(name, (None, ""))
-                reading.header(name, leaf, text)
+                reading.header(name, self._headers.get(name), text)
         reading.check_lists()
         return reading.out.build()
 
 
 class _Reading:
     def __init__(
-        self, root: Group, out: DraftBuilder, tenant: Tenant, names: Sequence[str]
+        self, root: Group, operation: Operation, tenant: Tenant, names: Sequence[str]
     ) -> None:
         self._root = root
-        self.out = out
+        self.out = DraftBuilder(operation)
+        self._never_read = _NEVER_READ[operation]
         self._tenant = tenant
         self._names = names
         self._hints = _MOST_HINTS
@@ -85,26 +92,29 @@ class _Reading:
     def text(self, name: str, text: str) -> None:
         found = resolve(self._root, name)
         if found is None:
-            self._unknown(name, text, Kind.EXTRA)
-        elif not isinstance(found.node, Leaf) or found.reader is None:
+            # A header's name among the parameters is a mistake, never a header.
+            self._unknown(name, None if name.startswith("pr-") else text)
+            return
+        self._note_lists(found)
+        if not isinstance(found.node, Leaf) or found.reader is None:
             self.out.refuse(name, Code.FILE_EXPECTED, "must be sent as a file part")
         else:
-            self._note_lists(found)
             self.out.read(found.name, found.node, partial(found.reader.from_text, text))
 
     def file(self, file: WireFile) -> None:
         found = resolve(self._root, file.name)
         if found is None:
-            self._unknown(file.name, None, Kind.EXTRA)
-        elif isinstance(found.node, Leaf):
+            self._unknown(file.name, None)
+            return
+        self._note_lists(found)
+        if isinstance(found.node, Leaf):
             self.out.refuse(file.name, Code.TEXT_EXPECTED, "must be sent as text, not as a file")
         else:
-            self._note_lists(found)
             self.out.picture(found.name, file.data, file.ref)
 
     def header(self, name: str, leaf: Leaf | None, text: str) -> None:
         if leaf is None:
-            self._unknown(name, text, Kind.HEADER)
+            self._unknown(name, text.strip())
         else:
             self.out.read(name, leaf, partial(leaf.reader.from_text, text.strip()))
 
@@ -119,20 +129,16 @@ class _Reading:
         for name, index in found.lists:
             self._lists.setdefault(name, set()).add(index)
 
-    def _unknown(self, name: str, text: str | None, kind: Kind) -> None:
-        if name in _SEGMENT_EXTRAS and "image_file" in self._names:
+    def _unknown(self, name: str, text: str | None) -> None:
+        """Carry, leave out or refuse what has no place in the tree; without a text, never carry it."""
+        shown = name[:LONGEST_NAME]
+        if name in self._never_read:
             self.out.ignore(name)
-        elif self._tenant.extra_parameters and text is not None and 0 < len(name) <= _LONGEST_NAME:
-            if len(text) > _LONGEST_EXTRA:
-                self.out.refuse(
-                    name, Code.TOO_LONG, f"must have at most {_LONGEST_EXTRA} characters"
-                )
-            else:
-                self.out.carry(name, kind, text)
+        elif self._tenant.extra_parameters and text is not None:
+            self.out.carry(name, text)
         elif self._tenant.ignore_unknown:
-            self.out.ignore(name[:_LONGEST_NAME])
+            self.out.ignore(shown)
         else:
-            shown = name[:_LONGEST_NAME]
             self.out.refuse(shown, Code.UNKNOWN_PARAMETER, f"is not known{self._hint(shown)}")
 
     def _hint(self, name: str) -> str:

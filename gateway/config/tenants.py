@@ -1,0 +1,105 @@
+"""The callers' part of the configuration: tenants with their limits, and administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.config.marks import NOT_IN_FORCE, Section
+from gateway.config.scalars import (
+    Amount,
+    Count,
+    CredentialHash,
+    Flag,
+    Id,
+    Positive,
+    TimeZone,
+)
+from gateway.domain import tenant
+
+__all__ = ["Admin", "Rate", "Tenant"]
+
+CREDENTIALS = "SHA-256 of each key that it may send, from `photoroom-gateway keys new`."
+
+
+class Rate(Section):
+    """A token bucket."""
+
+    per_minute: Positive = Field(description="Calls a minute in the long run.")
+    burst: Count = Field(description="Calls that may come at once.")
+
+
+class Tenant(Section):
+    """A team that calls the gateway."""
+
+    id: Id = Field(description="What logs, metrics and other keys of this file call it; unique.")
+    credentials_sha256: tuple[CredentialHash, ...] = Field(
+        min_length=1, description=f"{CREDENTIALS} Two of them let a key be rotated."
+    )
+    requests: Annotated[Rate | None, NOT_IN_FORCE] = Field(
+        None, description="Rate of all its calls, answers from the cache too; absent: no bound."
+    )
+    edits: Annotated[Rate | None, NOT_IN_FORCE] = Field(
+        None, description="Rate of its calls that go upstream; absent: no bound."
+    )
+    max_in_flight: Annotated[Count | None, NOT_IN_FORCE] = Field(
+        None, description="Its upstream calls that may be under way at once; absent: any number."
+    )
+    monthly_images: Annotated[Amount | None, NOT_IN_FORCE] = Field(
+        None, description="Credits that it may spend in a calendar month; absent: no budget."
+    )
+    max_cost: Annotated[Amount | None, NOT_IN_FORCE] = Field(
+        None, description="Credits that one call may cost; absent: any."
+    )
+    time_zone: Annotated[TimeZone, NOT_IN_FORCE] = Field(
+        "UTC", description="Where its month begins."
+    )
+    weight: Annotated[Positive, NOT_IN_FORCE] = Field(
+        1, description="Its share of upstream capacity, against the others of its priority."
+    )
+    priority: Annotated[Literal["interactive", "standard", "batch"], NOT_IN_FORCE] = Field(
+        "standard", description="Its class when upstream capacity is short."
+    )
+    accounts: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
+        None, description="Accounts that may serve it; absent: all that it may use."
+    )
+    sandbox: Flag = Field(
+        False, description="Whether all its calls are sandbox calls: free and watermarked."
+    )
+    strict: Annotated[Flag, NOT_IN_FORCE] = Field(
+        False, description="Whether it is refused, not served on trust, while state Redis is down."
+    )
+    emergency_images: Annotated[Amount, NOT_IN_FORCE] = Field(
+        10, description="Credits that it may spend while state Redis is down."
+    )
+    extra_parameters: Flag = Field(
+        False, description="Whether it may send parameters that the gateway does not know."
+    )
+    unknown_parameters: Literal["refuse", "ignore"] = Field(
+        "refuse",
+        description="Whether unknown parameters on drop-in routes are refused or left out.",
+    )
+    derive_seeds: Annotated[Flag, NOT_IN_FORCE] = Field(
+        False, description="Whether generative edits without a seed get one made from the edit."
+    )
+    urls: Annotated[Literal["pass_through", "fetch"] | None, NOT_IN_FORCE] = Field(
+        None, description="How its image URLs reach the upstream; absent: as `urls.mode` says."
+    )
+
+    @property
+    def value(self) -> tenant.Tenant:
+        """The tenant as the rest of the gateway knows it."""
+        return tenant.Tenant(
+            id=self.id,
+            sandbox=self.sandbox,
+            extra_parameters=self.extra_parameters,
+            ignore_unknown=self.unknown_parameters == "ignore",
+        )
+
+
+class Admin(Section):
+    """An operator who may call the administration service."""
+
+    id: Id = Field(description="What the audit log calls the administrator; unique.")
+    credentials_sha256: tuple[CredentialHash, ...] = Field(min_length=1, description=CREDENTIALS)

@@ -1,0 +1,158 @@
+"""The upstream's part of the configuration: where it is, and the accounts and keys that buy there."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StrictFloat,
+    field_validator,
+)
+
+from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written
+from gateway.config.scalars import Count, Id, Quantity, Url
+from gateway.config.secret import SecretFile, SecretVariable, given, one_of
+from gateway.config.units import Duration
+from gateway.domain.credits import BASIC, PLUS, Price
+
+__all__ = ["Account", "Plan", "PlanPrices", "Timeouts", "Upstream", "UpstreamKey"]
+
+_SANDBOX_PREFIX = "sandbox_"
+
+
+def _in_thousandths(amount: float) -> float:
+    if Decimal(str(amount)) % Decimal("0.001"):
+        raise ValueError("has to be a whole number of thousandths")
+    return amount
+
+
+Images = Annotated[
+    StrictFloat,
+    Field(ge=0, le=1_000_000, allow_inf_nan=False),
+    AfterValidator(_in_thousandths),
+    Written("images, to the thousandth"),
+]
+
+
+class PlanPrices(Section):
+    """What one call costs the account."""
+
+    edit: Images = Field(description="Images that one edit costs.")
+    segment: Images = Field(description="Images that one segment costs.")
+
+
+Plan = Annotated[
+    Annotated[Literal["basic", "plus"], WORD] | Annotated[PlanPrices, MAPPING], BY_SHAPE
+]
+
+
+class UpstreamKey(Section):
+    """One live API key of an account. Exactly one of `secret_file` and `secret_env` is set."""
+
+    id: Id = Field(
+        description="What logs and metrics call the key; unique over all accounts.",
+    )
+    secret_file: SecretFile | None = Field(
+        None,
+        description="File that holds the key, relative to the folder of this configuration.",
+    )
+    secret_env: SecretVariable | None = Field(
+        None, description="Environment variable that holds the key."
+    )
+    requests_per_minute: Annotated[Count, NOT_IN_FORCE] = Field(
+        60, description="Calls that the key may make in `window`, scaled to a minute."
+    )
+    window: Annotated[Duration, NOT_IN_FORCE] = Field(
+        "60s", description="Window over which the upstream counts the key's calls."
+    )
+    max_in_flight: Annotated[Count | None, NOT_IN_FORCE] = Field(
+        None, description="Calls of the key that may be under way at once; absent: any number."
+    )
+
+    _one_secret = one_of("secret_file", "secret_env")
+
+    @field_validator("secret_file", "secret_env")
+    @classmethod
+    def _is_live(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and secret.get_secret_value().startswith(_SANDBOX_PREFIX):
+            raise ValueError(
+                "names a sandbox key; configure the live one, "
+                f"sandbox calls get the prefix {_SANDBOX_PREFIX} by themselves"
+            )
+        return secret
+
+    @property
+    def secret(self) -> SecretStr:
+        """The key itself, from wherever it was read."""
+        return given(self.secret_file, self.secret_env)
+
+
+class Account(Section):
+    """A prepaid account and its keys."""
+
+    id: Id = Field(description="What logs and metrics call the account; unique.")
+    plan: Plan | None = Field(
+        None,
+        description=(
+            "What a call costs in images: `basic` (5 and 1), `plus` (1 and 0.2), or a mapping; "
+            "absent: as the account itself says."
+        ),
+    )
+    requests_per_minute: Annotated[Count | None, NOT_IN_FORCE] = Field(
+        None, description="Calls a minute that all keys of the account may make; absent: no bound."
+    )
+    reserve_images: Annotated[Quantity, NOT_IN_FORCE] = Field(
+        0, description="Images that are never spent."
+    )
+    tenants: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
+        None, description="Tenants that the account serves; absent: all of them."
+    )
+    keys: tuple[UpstreamKey, ...] = Field(
+        min_length=1, description="Keys of the account, tried in this order."
+    )
+
+    @property
+    def price(self) -> Price | None:
+        """What a call costs in thousandths of an image; None when the account itself has to say."""
+        match self.plan:
+            case "basic":
+                return BASIC
+            case "plus":
+                return PLUS
+            case PlanPrices(edit=edit, segment=segment):
+                return Price(round(edit * 1000), round(segment * 1000))
+            case None:
+                return None
+
+
+class Timeouts(Section):
+    """How long an upstream call may take, from the wait for a connection to the last byte."""
+
+    edit: Duration = Field(
+        "60s", description="Bound of an edit or segment that generates nothing."
+    )
+    generative: Duration = Field("180s", description="Bound of an edit that generates.")
+
+
+class Upstream(Section):
+    """Where Photoroom is, and who pays there."""
+
+    edit_url: Url = Field(
+        "https://image-api.photoroom.com", description="Origin of `/v2/edit` and the account calls."
+    )
+    segment_url: Url = Field(
+        "https://sdk.photoroom.com", description="Origin of `/v1/segment`."
+    )
+    timeouts: Timeouts = Field(Timeouts(), description="How long a call may take.")
+    takeover_paid_attempts: Annotated[Quantity, NOT_IN_FORCE] = Field(
+        1,
+        description=(
+            "Paid attempts that may follow when a replica died with a call under way, "
+            "each after the time-out."
+        ),
+    )
+    accounts: tuple[Account, ...] = Field(min_length=1, description="Accounts, tried in this order.")

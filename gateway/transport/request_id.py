@@ -1,0 +1,15 @@
+"""The id under which a request is found in every log."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+__all__ = ["request_id"]
+
+_PROPER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def request_id(sent: str | None) -> str:
+    """Return the caller's own id if it is a plain one, else a new one."""
+    return sent if sent is not None and _PROPER.fullmatch(sent) else uuid.uuid4().hex

@@ -1,0 +1,3 @@
+"""The gRPC door."""
+
+__all__: list[str] = []

@@ -1,0 +1,50 @@
+"""Errors as gRPC status with details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from gateway.domain.errors import GatewayError, InvalidRequest
+from gateway.transport.status import wire_status
+
+__all__ = ["DOMAIN", "error_status"]
+
+DOMAIN = "photoroom-gateway"
+"""The domain of `ErrorInfo`: reasons are unique within it."""
+
+_MOST_VIOLATIONS = 32
+_LONGEST_MESSAGE = 1000
+"""Clients bound the size of trailers, some to 8 KiB, and a larger one hides the whole error."""
+
+
+def error_status(error: GatewayError, path_of: Callable[[str], str]) -> Status:
+    """Return the status of an error; `path_of` turns wire names into paths of proto fields."""
+    message = error.message
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, InvalidRequest):
+        bad = BadRequest(
+            field_violations=[
+                BadRequest.FieldViolation(
+                    field=path_of(v.field), description=v.description, reason=v.code
+                )
+                for v in error.violations[:_MOST_VIOLATIONS]
+            ]
+        )
+        details.append(bad)
+        message = "; ".join(f"{v.field}: {v.description}" for v in bad.field_violations)
+    if error.retry_after is not None:
+        details.append(RetryInfo(retry_delay=Duration(nanos=0, seconds=_whole(error.retry_after))))
+    status = Status(code=wire_status(error).grpc.value[0], message=message[:_LONGEST_MESSAGE])
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
+
+
+def _whole(seconds: float) -> int:
+    """Round a wait up to a second at least: to come back early is to be refused again."""
+    return max(1, -int(-seconds // 1))

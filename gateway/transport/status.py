@@ -1,0 +1,76 @@
+"""The one table from the error tree to the wires.
+
+Every error that may reach a caller has a row; a test walks the tree so that none is forgotten.
+`KeyTrouble` has one too: if it ever escapes the pool, it is our failure, never the caller's 403.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from gateway.domain.errors import (
+    BodyTooLarge,
+    CallerError,
+    GatewayError,
+    GatewayFault,
+    InternalError,
+    InvalidRequest,
+    KeyTrouble,
+    OutcomeUnknown,
+    RouteNotServed,
+    ShuttingDown,
+    Unauthenticated,
+    UpstreamBadAnswer,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnavailable,
+    UpstreamUnreachable,
+)
+
+__all__ = ["STATUS", "WireStatus", "public_error", "wire_status"]
+
+
+@dataclass(frozen=True, slots=True)
+class WireStatus:
+    """How an error looks on each wire."""
+
+    http: int
+    grpc: grpc.StatusCode
+
+
+_Code = grpc.StatusCode
+
+STATUS: Final[dict[type[GatewayError], WireStatus]] = {
+    CallerError: WireStatus(400, _Code.INVALID_ARGUMENT),
+    Unauthenticated: WireStatus(401, _Code.UNAUTHENTICATED),
+    InvalidRequest: WireStatus(400, _Code.INVALID_ARGUMENT),
+    BodyTooLarge: WireStatus(413, _Code.RESOURCE_EXHAUSTED),
+    RouteNotServed: WireStatus(404, _Code.UNIMPLEMENTED),
+    UpstreamRefused: WireStatus(400, _Code.FAILED_PRECONDITION),
+    UpstreamError: WireStatus(502, _Code.INTERNAL),
+    KeyTrouble: WireStatus(503, _Code.UNAVAILABLE),
+    UpstreamUnreachable: WireStatus(503, _Code.UNAVAILABLE),
+    UpstreamFailed: WireStatus(502, _Code.UNAVAILABLE),
+    OutcomeUnknown: WireStatus(504, _Code.ABORTED),
+    UpstreamBadAnswer: WireStatus(502, _Code.INTERNAL),
+    UpstreamUnavailable: WireStatus(503, _Code.UNAVAILABLE),
+    GatewayFault: WireStatus(500, _Code.INTERNAL),
+    ShuttingDown: WireStatus(503, _Code.UNAVAILABLE),
+    InternalError: WireStatus(500, _Code.INTERNAL),
+}
+
+
+def wire_status(error: GatewayError) -> WireStatus:
+    """Return the row of the error's class, or of the nearest class above it."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def public_error(error: Exception) -> GatewayError:
+    """Return what a caller may see of an exception: mistakes of ours say nothing of themselves."""
+    if isinstance(error, GatewayError):
+        return error
+    return InternalError("The gateway made a mistake; its log has it under this request's id.")
