@@ -6,7 +6,7 @@ Adapters know these and the domain, and not each other. The pipeline knows these
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from gateway.domain.answer import AccountState, Answer
@@ -39,7 +39,7 @@ class Draft:
     """
 
     edit: Edit
-    pictures: Pictures
+    pictures: Pictures = field(repr=False)
     violations: tuple[Violation, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -49,7 +49,7 @@ class Purchase:
     """One call to be bought upstream. `pictures` has the bytes of every image slot of `edit`."""
 
     edit: Edit
-    pictures: Pictures
+    pictures: Pictures = field(repr=False)
     sandbox: bool
 
 
@@ -77,7 +77,10 @@ class AccountSource(Protocol):
     """Where the state of the upstream account is read."""
 
     async def account(self) -> AccountState:
-        """Return what the account says of itself, at most a minute old. Raises UpstreamError."""
+        """Return what the account says of itself. Raises UpstreamError.
+
+        At most a minute old, or ten while the upstream does not answer.
+        """
         ...
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.app import Gateway, running_gateway
-from gateway.config import Config, Sources
+from gateway.config import parse_config
 from gateway.emulator import DEFAULT_KEY, Emulator
 
 __all__ = ["DEMO_KEY", "Local", "Ports", "running_locally"]
@@ -16,7 +17,7 @@ __all__ = ["DEMO_KEY", "Local", "Ports", "running_locally"]
 DEMO_KEY = "demo-key"
 """The demo tenant's key. It opens nothing but a gateway on loopback before an emulator."""
 
-_UPSTREAM_KEY = "PHOTOROOM_KEY"
+_UPSTREAM_KEY = "EMULATOR_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +50,29 @@ class Local:
 @asynccontextmanager
 async def running_locally(ports: Ports) -> AsyncIterator[Local]:
     """Run both until the end of the context. Raises OSError when a port is taken."""
-    async with (
-        Emulator() as emulator,
-        running_gateway(_config(emulator.url, ports)) as gateway,
-    ):
-        yield Local(gateway, emulator)
+    async with Emulator() as emulator:
+        # JSON is YAML: the demo goes through the reader that every configuration goes through.
+        config = parse_config(
+            json.dumps(_document(emulator.url, ports)), {_UPSTREAM_KEY: DEFAULT_KEY}
+        )
+        async with running_gateway(config) as gateway:
+            yield Local(gateway, emulator)
 
 
-def _config(upstream: str, ports: Ports) -> Config:
-    secret = {"id": "emulator", "secret_env": _UPSTREAM_KEY}
-    return Config.model_validate(
-        {
-            "listen": {
-                "rest": f"127.0.0.1:{ports.rest}",
-                "grpc": f"127.0.0.1:{ports.grpc}",
-                "ops": f"127.0.0.1:{ports.ops}",
-            },
-            "upstream": {
-                "edit_url": upstream,
-                "segment_url": upstream,
-                "accounts": [{"id": "emulator", "plan": "plus", "keys": [secret]}],
-            },
-            "tenants": [
-                {
-                    "id": "demo",
-                    "credentials_sha256": [hashlib.sha256(DEMO_KEY.encode()).hexdigest()],
-                }
-            ],
-            "telemetry": {"log_format": "text"},
+def _document(upstream: str, ports: Ports) -> dict[str, object]:
+    key = {"id": "emulator", "secret_env": _UPSTREAM_KEY}
+    hashed = hashlib.sha256(DEMO_KEY.encode()).hexdigest()
+    return {
+        "listen": {
+            "rest": f"127.0.0.1:{ports.rest}",
+            "grpc": f"127.0.0.1:{ports.grpc}",
+            "ops": f"127.0.0.1:{ports.ops}",
         },
-        context=Sources({_UPSTREAM_KEY: DEFAULT_KEY}),
-    )
+        "upstream": {
+            "edit_url": upstream,
+            "segment_url": upstream,
+            "accounts": [{"id": "emulator", "plan": "plus", "keys": [key]}],
+        },
+        "tenants": [{"id": "demo", "credentials_sha256": [hashed]}],
+        "telemetry": {"log_format": "text"},
+    }

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 
-__all__ = ["BY_SHAPE", "MAPPING", "NOT_IN_FORCE", "WORD", "NotInForce", "Section", "Written"]
+__all__ = [
+    "BY_SHAPE",
+    "MAPPING",
+    "NOT_IN_FORCE",
+    "WORD",
+    "NotInForce",
+    "Section",
+    "Written",
+    "spelled",
+]
 
 
 class Section(BaseModel):
@@ -26,6 +35,11 @@ class Written:
     """Marks a type with the words in which the reference tells how a value of it is written."""
 
     how: str
+
+
+def spelled(text: str) -> Any:  # noqa: ANN401 - what the field's own type reads from the text
+    """Return a default as an operator would write it, for a field of another type than text."""
+    return text
 
 
 @dataclass(frozen=True, slots=True)

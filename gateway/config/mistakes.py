@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -47,19 +47,42 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def mistakes_of(
-    error: ValidationError, known: Callable[[str], Iterable[str]]
-) -> Iterator[Mistake]:
+def mistakes_of(error: ValidationError, known: Callable[[str], Iterable[str]]) -> Iterator[Mistake]:
     """Yield what the model found; `known` gives the names of the keys that a mapping may have."""
     for detail in error.errors(include_url=False, include_input=False):
-        path = ""
-        for step in detail["loc"][:-1]:
-            path = _inner(path, step)
-        last = detail["loc"][-1] if detail["loc"] else ""
-        whole = _inner(path, last) if detail["loc"] else ""
-        yield Mistake(whole, _text(detail, lambda where=path: known(where)))
+        # `[key]` is pydantic's mark for the key, not the value, of a free mapping.
+        steps = [s for s in detail["loc"] if s not in {WORD.tag, MAPPING.tag, "[key]"}]
+        text = _text(detail)
+        if detail["type"] == "extra_forbidden":
+            text += nearest(str(steps[-1]), known(reduce(join, steps[:-1], "")))
+        yield Mistake(reduce(join, steps, ""), text)
 
 
-def _inner(path: str, step: str | int) -> str:
-    # `[key]` is pydantic's mark for a key, not a value, of a free mapping.
-    return path if step in {WORD.tag, MAPPING.tag, "[key]"} else join(path, step)
+def _text(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    text = _TEXTS.get(detail["type"], detail["msg"]).format_map(context)
+    return f"{text}, or a mapping" if WORD.tag in detail["loc"] else text
+
+
+_TEXTS: Mapping[str, str] = {
+    "bool_type": "has to be true or false",
+    "dict_type": "has to be a mapping",
+    "extra_forbidden": "is no key of the configuration",
+    "finite_number": "has to be a finite number",
+    "float_type": "has to be a number",
+    "greater_than": "has to be more than {gt}",
+    "greater_than_equal": "has to be {ge} or more",
+    "int_from_float": "has to be a whole number",
+    "int_type": "has to be a whole number",
+    "invalid_key": "is a key that is not text; quote it",
+    "less_than_equal": "has to be {le} or less",
+    "literal_error": "has to be {expected}",
+    "missing": "is required",
+    "model_type": "has to be a mapping",
+    "recursion_loop": "contains itself",
+    "string_type": "has to be text; quote what looks like something else",
+    "too_short": "needs at least {min_length}",
+    "tuple_type": "has to be a list",
+    "value_error": "{error}",
+}
+"""By pydantic's type of error; the rest is said in pydantic's words, which repeat no value either."""

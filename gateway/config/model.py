@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section
+from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written, spelled
 from gateway.config.scalars import Id, OptionalUrl, Share
 from gateway.config.secret import OptionalSecretFile, SecretFile, SecretText, given, one_of
 from gateway.config.tenants import Admin, Tenant
@@ -34,10 +34,12 @@ _SECRET_BYTES = 32
 class Listen(Section):
     """Where the doors listen. Port 0 takes a free one."""
 
-    rest: ListenAddress = Field("0.0.0.0:8080", description="REST: the drop-in routes and blobs.")
-    grpc: ListenAddress = Field("0.0.0.0:50051", description="gRPC services.")
+    rest: ListenAddress = Field(
+        default=spelled("0.0.0.0:8080"), description="REST: the drop-in routes and blobs."
+    )
+    grpc: ListenAddress = Field(default=spelled("0.0.0.0:50051"), description="gRPC services.")
     ops: ListenAddress = Field(
-        "0.0.0.0:9090", description="Metrics and health; never tenant traffic."
+        default=spelled("0.0.0.0:9090"), description="Metrics and health; never tenant traffic."
     )
 
     @field_validator("grpc", "ops")
@@ -52,20 +54,21 @@ class RedisServers(Section):
     """The two roles of Redis; each URL is given here or in a file, not both."""
 
     state_url: SecretText | None = Field(
-        None,
+        default=None,
         description=(
             "Redis that keeps what money depends on: persistent, never evicting. "
             "`redis://`, `rediss://`, `unix://`, `redis+sentinel://h1,h2/name`, `redis+cluster://h1,h2`."
         ),
     )
     state_url_file: SecretFile | None = Field(
-        None, description="File that holds `state_url`, for a URL with a password."
+        default=None, description="File that holds `state_url`, for a URL with a password."
     )
     cache_url: SecretText | None = Field(
-        None, description="Redis that keeps results, evicting; absent: the state Redis keeps them."
+        default=None,
+        description="Redis that keeps results, evicting; absent: the state Redis keeps them.",
     )
     cache_url_file: SecretFile | None = Field(
-        None, description="File that holds `cache_url`, for a URL with a password."
+        default=None, description="File that holds `cache_url`, for a URL with a password."
     )
 
     _one_state = one_of("state_url", "state_url_file")
@@ -82,28 +85,30 @@ class RedisServers(Section):
         return given(self.cache_url, self.cache_url_file, self.state)
 
 
-Redis = Annotated[
-    Annotated[Literal["embedded"], WORD] | Annotated[RedisServers, MAPPING], BY_SHAPE
-]
+Redis = Annotated[Annotated[Literal["embedded"], WORD] | Annotated[RedisServers, MAPPING], BY_SHAPE]
 
 
 class Cache(Section):
     """How long and how much is remembered."""
 
-    ttl: Duration = Field("30d", description="Life of a result.")
+    ttl: Duration = Field(default=spelled("30d"), description="Life of a result.")
     template_ttl: Duration = Field(
-        "1h", description="Life of a result that a template or layers went into."
+        default=spelled("1h"), description="Life of a result that a template or layers went into."
     )
     negative_ttl: Duration = Field(
-        "5m", description="Life of a refusal by the upstream that is certain to repeat."
+        default=spelled("5m"),
+        description="Life of a refusal by the upstream that is certain to repeat.",
     )
-    memory: Bytes = Field("256MiB", description="Results kept in the memory of each replica.")
+    memory: Bytes = Field(
+        default=spelled("256MiB"), description="Results kept in the memory of each replica."
+    )
     redis_bytes: Bytes = Field(
-        "1GiB", description="Results kept in Redis where one server has both roles."
+        default=spelled("1GiB"),
+        description="Results kept in Redis where one server has both roles.",
     )
-    max_blob: Bytes = Field("64MiB", description="Largest picture that is kept.")
+    max_blob: Bytes = Field(default=spelled("64MiB"), description="Largest picture that is kept.")
     secret_file: OptionalSecretFile = Field(
-        "",
+        default=spelled(""),
         description=(
             "File with the secret under which all keys of the cache are named, 32 bytes at least; "
             "empty: one is made, and kept in state Redis."
@@ -122,11 +127,11 @@ class Urls(Section):
     """What happens to image URLs in requests."""
 
     mode: Annotated[Literal["pass_through", "fetch"], NOT_IN_FORCE] = Field(
-        "pass_through",
+        default="pass_through",
         description="Whether the upstream fetches the picture, or the gateway does, guarded.",
     )
     ttl: Annotated[Duration, NOT_IN_FORCE] = Field(
-        "10m", description="Life of a result that is keyed on the text of a URL."
+        default=spelled("10m"), description="Life of a result that is keyed on the text of a URL."
     )
 
 
@@ -134,13 +139,13 @@ class Bodies(Section):
     """Where request bodies wait."""
 
     memory: Annotated[Bytes, NOT_IN_FORCE] = Field(
-        "128MiB", description="Bodies held in the memory of a replica at once."
+        default=spelled("128MiB"), description="Bodies held in the memory of a replica at once."
     )
     spool: Annotated[Bytes, NOT_IN_FORCE] = Field(
-        "8GiB", description="Bodies held in spool files of a replica at once."
+        default=spelled("8GiB"), description="Bodies held in spool files of a replica at once."
     )
     dir: Annotated[str, NOT_IN_FORCE] = Field(
-        "", description="Folder of the spool files; empty: that of the system."
+        default="", description="Folder of the spool files; empty: that of the system."
     )
 
 
@@ -148,20 +153,22 @@ class Telemetry(Section):
     """What is told about calls, and where."""
 
     otlp_endpoint: Annotated[OptionalUrl, NOT_IN_FORCE] = Field(
-        "", description="Where traces are sent; empty: nowhere."
+        default="", description="Where traces are sent; empty: nowhere."
     )
     sample: Annotated[Share, NOT_IN_FORCE] = Field(
-        0.01, description="Share of calls that are traced."
+        default=0.01, description="Share of calls that are traced."
     )
-    log_format: Literal["json", "text"] = Field("json", description="How log lines are written.")
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="How log lines are written."
+    )
 
 
 class Config(Section):
     """All of the configuration."""
 
-    listen: Listen = Field(Listen(), description="Where the doors listen.")
+    listen: Listen = Field(default=Listen(), description="Where the doors listen.")
     redis: Redis | None = Field(
-        None,
+        default=None,
         description=(
             "Servers that keep results and state, or the word `embedded`: a server of the gateway's "
             "own, for a single replica."
@@ -169,20 +176,24 @@ class Config(Section):
     )
     upstream: Upstream = Field(description="Where Photoroom is, and who pays there.")
     tenants: tuple[Tenant, ...] = Field(min_length=1, description="Teams that call the gateway.")
-    cache_scopes: dict[Id, tuple[Id, ...]] = Field(
-        {},
+    cache_scopes: Annotated[
+        dict[Id, tuple[Id, ...]], Written("mapping, such as `retail: [catalog, web]`")
+    ] = Field(
+        default={},
         description=(
             "Tenants that share results: a list of tenants for each name. "
             "A tenant in none shares with nobody."
         ),
     )
-    cache: Cache = Field(Cache(), description="How long and how much is remembered.")
-    urls: Urls = Field(Urls(), description="What happens to image URLs in requests.")
-    bodies: Bodies = Field(Bodies(), description="Where request bodies wait.")
+    cache: Cache = Field(default=Cache(), description="How long and how much is remembered.")
+    urls: Urls = Field(default=Urls(), description="What happens to image URLs in requests.")
+    bodies: Bodies = Field(default=Bodies(), description="Where request bodies wait.")
     admins: Annotated[tuple[Admin, ...], NOT_IN_FORCE] = Field(
-        (), description="Operators who may call the administration service."
+        default=(), description="Operators who may call the administration service."
     )
-    telemetry: Telemetry = Field(Telemetry(), description="What is told about calls, and where.")
+    telemetry: Telemetry = Field(
+        default=Telemetry(), description="What is told about calls, and where."
+    )
 
     def tenants_by_credential(self) -> dict[str, tenant.Tenant]:
         """Return whose each credential is, by its SHA-256 in lower-case hex."""

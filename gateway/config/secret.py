@@ -11,11 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo, field_validator
 
 from gateway.config.marks import Written
 
-__all__ = ["OptionalSecretFile", "SecretFile", "SecretText", "SecretVariable", "Sources", "given", "one_of"]
+__all__ = [
+    "OptionalSecretFile",
+    "SecretFile",
+    "SecretText",
+    "SecretVariable",
+    "Sources",
+    "given",
+    "one_of",
+]
 
 _LONGEST = 64 * 1024
 
@@ -54,12 +62,6 @@ def _from_variable(value: Any, info: ValidationInfo) -> SecretStr:  # noqa: ANN4
     return _plain(secret, "names a variable that")
 
 
-def _from_text(value: Any) -> SecretStr:  # noqa: ANN401 - as above
-    if not isinstance(value, str):
-        raise ValueError("has to be text")
-    return _plain(value, "")
-
-
 def _plain(text: str, what: str) -> SecretStr:
     """Keep text that can stand in a header; the newline that editors put at the end is dropped."""
     secret = text.strip()
@@ -84,7 +86,9 @@ SecretVariable = Annotated[
 ]
 """What the named environment variable says."""
 
-SecretText = Annotated[SecretStr, BeforeValidator(_from_text), Written("URL")]
+SecretText = Annotated[
+    SecretStr, AfterValidator(lambda text: _plain(text.get_secret_value(), "")), Written("URL")
+]
 """Text that may hold a secret, such as a URL with a password."""
 
 

@@ -38,53 +38,59 @@ class Tenant(Section):
         min_length=1, description=f"{CREDENTIALS} Two of them let a key be rotated."
     )
     requests: Annotated[Rate | None, NOT_IN_FORCE] = Field(
-        None, description="Rate of all its calls, answers from the cache too; absent: no bound."
+        default=None,
+        description="Rate of all its calls, answers from the cache too; absent: no bound.",
     )
     edits: Annotated[Rate | None, NOT_IN_FORCE] = Field(
-        None, description="Rate of its calls that go upstream; absent: no bound."
+        default=None, description="Rate of its calls that go upstream; absent: no bound."
     )
     max_in_flight: Annotated[Count | None, NOT_IN_FORCE] = Field(
-        None, description="Its upstream calls that may be under way at once; absent: any number."
+        default=None,
+        description="Its upstream calls that may be under way at once; absent: any number.",
     )
     monthly_images: Annotated[Amount | None, NOT_IN_FORCE] = Field(
-        None, description="Credits that it may spend in a calendar month; absent: no budget."
+        default=None,
+        description="Credits that it may spend in a calendar month; absent: no budget.",
     )
     max_cost: Annotated[Amount | None, NOT_IN_FORCE] = Field(
-        None, description="Credits that one call may cost; absent: any."
+        default=None, description="Credits that one call may cost; absent: any."
     )
     time_zone: Annotated[TimeZone, NOT_IN_FORCE] = Field(
-        "UTC", description="Where its month begins."
+        default="UTC", description="Where its month begins."
     )
     weight: Annotated[Positive, NOT_IN_FORCE] = Field(
-        1, description="Its share of upstream capacity, against the others of its priority."
+        default=1, description="Its share of upstream capacity, against the others of its priority."
     )
     priority: Annotated[Literal["interactive", "standard", "batch"], NOT_IN_FORCE] = Field(
-        "standard", description="Its class when upstream capacity is short."
+        default="standard", description="Its class when upstream capacity is short."
     )
     accounts: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
-        None, description="Accounts that may serve it; absent: all that it may use."
+        default=None, description="Accounts that may serve it; absent: all that it may use."
     )
     sandbox: Flag = Field(
-        False, description="Whether all its calls are sandbox calls: free and watermarked."
+        default=False, description="Whether all its calls are sandbox calls: free and watermarked."
     )
     strict: Annotated[Flag, NOT_IN_FORCE] = Field(
-        False, description="Whether it is refused, not served on trust, while state Redis is down."
+        default=False,
+        description="Whether it is refused, not served on trust, while state Redis is down.",
     )
     emergency_images: Annotated[Amount, NOT_IN_FORCE] = Field(
-        10, description="Credits that it may spend while state Redis is down."
+        default=10, description="Credits that it may spend while state Redis is down."
     )
     extra_parameters: Flag = Field(
-        False, description="Whether it may send parameters that the gateway does not know."
+        default=False, description="Whether it may send parameters that the gateway does not know."
     )
     unknown_parameters: Literal["refuse", "ignore"] = Field(
-        "refuse",
+        default="refuse",
         description="Whether unknown parameters on drop-in routes are refused or left out.",
     )
     derive_seeds: Annotated[Flag, NOT_IN_FORCE] = Field(
-        False, description="Whether generative edits without a seed get one made from the edit."
+        default=False,
+        description="Whether generative edits without a seed get one made from the edit.",
     )
     urls: Annotated[Literal["pass_through", "fetch"] | None, NOT_IN_FORCE] = Field(
-        None, description="How its image URLs reach the upstream; absent: as `urls.mode` says."
+        default=None,
+        description="How its image URLs reach the upstream; absent: as `urls.mode` says.",
     )
 
     @property

@@ -13,7 +13,7 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written
+from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written, spelled
 from gateway.config.scalars import Count, Id, Quantity, Url
 from gateway.config.secret import SecretFile, SecretVariable, given, one_of
 from gateway.config.units import Duration
@@ -57,20 +57,21 @@ class UpstreamKey(Section):
         description="What logs and metrics call the key; unique over all accounts.",
     )
     secret_file: SecretFile | None = Field(
-        None,
+        default=None,
         description="File that holds the key, relative to the folder of this configuration.",
     )
     secret_env: SecretVariable | None = Field(
-        None, description="Environment variable that holds the key."
+        default=None, description="Environment variable that holds the key."
     )
     requests_per_minute: Annotated[Count, NOT_IN_FORCE] = Field(
-        60, description="Calls that the key may make in `window`, scaled to a minute."
+        default=60, description="Calls that the key may make in `window`, scaled to a minute."
     )
     window: Annotated[Duration, NOT_IN_FORCE] = Field(
-        "60s", description="Window over which the upstream counts the key's calls."
+        default=spelled("60s"), description="Window over which the upstream counts the key's calls."
     )
     max_in_flight: Annotated[Count | None, NOT_IN_FORCE] = Field(
-        None, description="Calls of the key that may be under way at once; absent: any number."
+        default=None,
+        description="Calls of the key that may be under way at once; absent: any number.",
     )
 
     _one_secret = one_of("secret_file", "secret_env")
@@ -96,20 +97,21 @@ class Account(Section):
 
     id: Id = Field(description="What logs and metrics call the account; unique.")
     plan: Plan | None = Field(
-        None,
+        default=None,
         description=(
             "What a call costs in images: `basic` (5 and 1), `plus` (1 and 0.2), or a mapping; "
             "absent: as the account itself says."
         ),
     )
     requests_per_minute: Annotated[Count | None, NOT_IN_FORCE] = Field(
-        None, description="Calls a minute that all keys of the account may make; absent: no bound."
+        default=None,
+        description="Calls a minute that all keys of the account may make; absent: no bound.",
     )
     reserve_images: Annotated[Quantity, NOT_IN_FORCE] = Field(
-        0, description="Images that are never spent."
+        default=0, description="Images that are never spent."
     )
     tenants: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
-        None, description="Tenants that the account serves; absent: all of them."
+        default=None, description="Tenants that the account serves; absent: all of them."
     )
     keys: tuple[UpstreamKey, ...] = Field(
         min_length=1, description="Keys of the account, tried in this order."
@@ -133,26 +135,31 @@ class Timeouts(Section):
     """How long an upstream call may take, from the wait for a connection to the last byte."""
 
     edit: Duration = Field(
-        "60s", description="Bound of an edit or segment that generates nothing."
+        default=spelled("60s"), description="Bound of an edit or segment that generates nothing."
     )
-    generative: Duration = Field("180s", description="Bound of an edit that generates.")
+    generative: Duration = Field(
+        default=spelled("180s"), description="Bound of an edit that generates."
+    )
 
 
 class Upstream(Section):
     """Where Photoroom is, and who pays there."""
 
     edit_url: Url = Field(
-        "https://image-api.photoroom.com", description="Origin of `/v2/edit` and the account calls."
+        default="https://image-api.photoroom.com",
+        description="Origin of `/v2/edit` and the account calls.",
     )
     segment_url: Url = Field(
-        "https://sdk.photoroom.com", description="Origin of `/v1/segment`."
+        default="https://sdk.photoroom.com", description="Origin of `/v1/segment`."
     )
-    timeouts: Timeouts = Field(Timeouts(), description="How long a call may take.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long a call may take.")
     takeover_paid_attempts: Annotated[Quantity, NOT_IN_FORCE] = Field(
-        1,
+        default=1,
         description=(
             "Paid attempts that may follow when a replica died with a call under way, "
             "each after the time-out."
         ),
     )
-    accounts: tuple[Account, ...] = Field(min_length=1, description="Accounts, tried in this order.")
+    accounts: tuple[Account, ...] = Field(
+        min_length=1, description="Accounts, tried in this order."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["KEPT_HEADERS", "AccountState", "Answer"]
 
@@ -24,7 +24,7 @@ class Answer:
     are those of `KEPT_HEADERS` that the upstream sent.
     """
 
-    body: bytes
+    body: bytes = field(repr=False)
     media_type: str
     headers: tuple[tuple[str, str], ...] = ()
 

@@ -46,8 +46,8 @@ class Parameter:
 
     name: str
     kind: Kind
-    wire: str
-    canonical: str
+    wire: str = field(repr=False)  # may be a prompt
+    canonical: str = field(repr=False)
     same_as_absent: bool = False
 
 

@@ -45,18 +45,11 @@ async def answer_call(
     """
     if rule.cut is Cut.BEFORE_BODY:
         cut_connection(request)
-    secret = request.headers.get("x-api-key")
-    refusal: Refused | None = None
-    access: Access | None = None
-    try:
-        access = state.accounts.access(secret)
-        state.accounts.admit(access, operation, state.clock())
-    except Refused as refused:
-        refusal = refused
+    access = _admitted(state, request, operation)
     form = await read_form(request)
     record(state, request, form)
-    if refusal is not None or access is None:
-        raise refusal or Refused(401, "Invalid API key")
+    if isinstance(access, Refused):
+        raise access
     if rule.status is not None and not rule.charged:
         await wait_as_scripted(state, rule)
         return fault_answer(operation, rule)
@@ -119,6 +112,15 @@ def record(state: State, request: web.Request, form: Form) -> None:
     state.requests.append(
         RecordedRequest(request.method, request.path, tuple(form.params), files, headers, key)
     )
+
+
+def _admitted(state: State, request: web.Request, operation: str) -> Access | Refused:
+    try:
+        access = state.accounts.access(request.headers.get("x-api-key"))
+        state.accounts.admit(access, operation, state.clock())
+    except Refused as refused:
+        return refused
+    return access
 
 
 def _read(request: web.Request, operation: str, form: Form) -> Settings:

@@ -53,7 +53,7 @@ def cut_out(
         small = picture.resize(size, Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32)
     distance = _distance(pixels, _border_colours(pixels))
-    subject = ~_reached(distance < tolerance)
+    subject = _without_crumbs(~_reached(distance < tolerance))
     share = float(subject.mean())
     if _SMALLEST_SUBJECT < share < _LARGEST_SUBJECT:
         doubtful = (distance > tolerance * 0.6) & (distance < tolerance * 1.4)
@@ -131,22 +131,43 @@ def _distance(pixels: _Floats, colours: _Floats) -> _Floats:
 
 def _reached(free: _Bools) -> _Bools:
     """The free cells that a way through free cells joins to the border."""
-    reached = np.zeros_like(free)
+    start = np.zeros_like(free)
     for edge in (np.s_[0, :], np.s_[-1, :], np.s_[:, 0], np.s_[:, -1]):
-        reached[edge] = free[edge]
+        start[edge] = free[edge]
+    return _grown(start, free)
+
+
+def _without_crumbs(subject: _Bools) -> _Bools:
+    """The parts of the subject that are joined to one of its thick places.
+
+    All of it when it is thin everywhere.
+    """
+    mask = Image.fromarray(subject.astype(np.uint8) * 255)
+    local = np.asarray(mask.filter(ImageFilter.BoxBlur(max(1, max(mask.size) // 24))))
+    thick: _Bools = (local > 160) & subject
+    return _grown(thick, subject) if thick.any() else subject
+
+
+def _grown(start: _Bools, free: _Bools) -> _Bools:
+    """What is joined to the start cells: sweeps down, up, right and left until nothing is new."""
+    reached, across = start.copy(), np.ascontiguousarray(free.T)
     for _ in range(_SWEEPS):
-        before = int(reached.sum())
-        for view, open_view in ((reached, free), (reached.T, free.T)):
-            _sweep(view, open_view)
-            _sweep(view[::-1], open_view[::-1])
-        if int(reached.sum()) == before:
+        before = np.count_nonzero(reached)
+        _sweep(reached, free)
+        turned = np.ascontiguousarray(reached.T)
+        _sweep(turned, across)
+        reached = np.ascontiguousarray(turned.T)
+        if np.count_nonzero(reached) == before:
             break
     return reached
 
 
 def _sweep(reached: _Bools, free: _Bools) -> None:
-    for row in range(1, len(reached)):
-        reached[row] |= reached[row - 1] & free[row]
+    rows = len(reached)
+    for order in (range(1, rows), range(-2, -rows - 1, -1)):
+        step = 1 if order.step > 0 else -1
+        for row in order:
+            np.logical_or(reached[row], reached[row - step] & free[row], out=reached[row])
 
 
 def _ellipse(size: Size) -> Image.Image:

@@ -35,7 +35,7 @@ class Choice:
     """One of `words`; `same` maps a word to the one that means the same."""
 
     words: tuple[str, ...]
-    same: Mapping[str, str] = field(default_factory=dict)
+    same: Mapping[str, str] = field(default_factory=dict, hash=False)
     refusal: str = "must be equal to one of the allowed values"
 
     @property

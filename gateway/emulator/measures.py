@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import ImageColor
 
@@ -67,7 +67,7 @@ class Number:
 class NumberOr:
     """Degrees, or the word that stands for a number of them."""
 
-    words: Mapping[str, float]
+    words: Mapping[str, float] = field(hash=False)
 
     @property
     def examples(self) -> tuple[str, ...]:

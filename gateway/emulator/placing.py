@@ -30,6 +30,7 @@ class Frame:
 class _Axis:
     """One direction: its two sides and the output's length."""
 
+    prefix: str
     name: str
     first: str
     last: str
@@ -47,14 +48,17 @@ def output_size(settings: Settings, natural: Size, subject: Size) -> Size:
     return size
 
 
-def place(settings: Settings, canvas: Size, box: Size, cropped: frozenset[str]) -> Frame:
+def place(
+    settings: Settings, canvas: Size, box: Size, cropped: frozenset[str], prefix: str = ""
+) -> Frame:
     """Fit a box into what margin and padding leave of the canvas.
 
-    Raises `Refused` when they leave nothing.
+    `prefix` stands before the names of the parameters, for a layer's own. Raises `Refused` when they
+    leave nothing.
     """
     width, height = box
-    across = _Axis("horizontal", "Left", "Right", canvas.width)
-    down = _Axis("vertical", "Top", "Bottom", canvas.height)
+    across = _Axis(prefix, "horizontal", "Left", "Right", canvas.width)
+    down = _Axis(prefix, "vertical", "Top", "Bottom", canvas.height)
     left, room_across, pull_across = _room(settings, across, cropped)
     top, room_down, pull_down = _room(settings, down, cropped)
     scales = (room_across / width, room_down / height)
@@ -71,7 +75,7 @@ def place(settings: Settings, canvas: Size, box: Size, cropped: frozenset[str]) 
 
 def _room(settings: Settings, axis: _Axis, cropped: frozenset[str]) -> tuple[float, float, float]:
     """Where the room on an axis starts, how long it is, and 0 to 1 where the box lies in it."""
-    alignment = settings.text(f"{axis.name}Alignment")
+    alignment = settings.text(f"{axis.prefix}{axis.name}Alignment")
     snaps = (
         settings.flag("removeBackground", default=True)
         and settings.flag("ignorePaddingAndSnapOnCroppedSides", default=True)
@@ -79,10 +83,11 @@ def _room(settings: Settings, axis: _Axis, cropped: frozenset[str]) -> tuple[flo
     )
     at_first = snaps and axis.first in cropped
     at_last = snaps and axis.last in cropped
-    margins = [_pixels(settings, "margin", side, axis.canvas) for side in (axis.first, axis.last)]
+    margin, padding = f"{axis.prefix}margin", f"{axis.prefix}padding"
+    margins = [_pixels(settings, margin, side, axis.canvas) for side in (axis.first, axis.last)]
     inside = axis.canvas - sum(margins)
-    first = 0.0 if at_first else _pixels(settings, "padding", axis.first, inside)
-    last = 0.0 if at_last else _pixels(settings, "padding", axis.last, inside)
+    first = 0.0 if at_first else _pixels(settings, padding, axis.first, inside)
+    last = 0.0 if at_last else _pixels(settings, padding, axis.last, inside)
     room = inside - first - last
     if room <= 0:
         raise Refused(400, f"margin and padding leave no {axis.name} room for the subject")

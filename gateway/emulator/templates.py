@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageFont
 
+from gateway.emulator.canvas import placed
+from gateway.emulator.cutout import cut_out
+from gateway.emulator.placing import place
 from gateway.emulator.scenery import generator, object_on_plain, scene
 from gateway.emulator.values import Colour, Settings, Size
 
@@ -65,7 +68,13 @@ def _draw_image(
     if prompt is not None:
         seed = settings.number(f"{prefix}imageFromPrompt.seed")
         layer = object_on_plain(Size(512, 512), prompt, seed)
-    if layer is not None:
-        layer = layer.convert("RGBA")
-        layer.thumbnail((max(1, picture.width // 3), max(1, picture.height // 3)))
-        picture.alpha_composite(layer, at)
+    if layer is None:
+        return
+    if settings.text(f"{prefix}removeBackground") == "auto":
+        invert = settings.text(f"{prefix}segmentation.mode") == "ignoreSalientObject"
+        cutout = cut_out(layer.convert("RGB"), invert=invert)
+        layer.putalpha(cutout.alpha)
+        layer = layer.crop(cutout.box)
+    cell = Size(max(1, picture.width // 3), max(1, picture.height // 3))
+    frame = place(settings, cell, Size(*layer.size), frozenset(), prefix)
+    picture.alpha_composite(placed(layer.convert("RGBA"), frame), at)

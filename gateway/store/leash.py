@@ -21,7 +21,10 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>; it survives exec
 
 
 def leashed(command: Sequence[str]) -> list[str]:
-    """Return the command that runs `command` as a child of this process and dies with it."""
+    """Return the command that runs `command` as a child of this process and dies with it.
+
+    To the kernel the parent is the thread that starts it: start it from one that lasts.
+    """
     if sys.platform != "linux":
         return list(command)
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]

@@ -87,8 +87,7 @@ class Link(ABC):
         if not self.circuit.admits():
             raise RedisUnavailable("the circuit is open")
         try:
-            async with asyncio.timeout(self._time_outs.total):
-                replies = await self._send(commands)
+            replies = await self._send_in_time(commands)
         except Exception as error:  # noqa: BLE001 - in a failover the library raises more than it says
             replies = [error]
         except BaseException:
@@ -101,6 +100,17 @@ class Link(ABC):
             self.circuit.succeeded()
         if trouble is not None:
             raise trouble
+        return replies
+
+    async def _send_in_time(self, commands: Sequence[Command]) -> list[Any]:
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        async with asyncio.timeout(self._time_outs.total):
+            replies = await self._send(commands)
+        # The library awaits some steps with wait_for, which in Python 3.11 drops a cancellation that
+        # comes together with the result.
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
         return replies
 
     @abstractmethod

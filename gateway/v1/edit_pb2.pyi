@@ -177,7 +177,9 @@ class Edit(_message.Message):
 
     @_builtins.property
     def layers(self) -> _containers.MessageMap[_builtins.str, _layers_pb2.Layer]:
-        """What fills the template's layers, by the layers' names: 1 to 128 characters without `.`, `[` and `]`."""
+        """What fills the template's layers, by the layers' names: 1 to 128 characters without `.`, `[`, `]` and control
+        characters.
+        """
 
     @_builtins.property
     def segmentation(self) -> _segmentation_pb2.Segmentation:

@@ -248,7 +248,7 @@ class EditWithAi(_message.Message):
     @_builtins.property
     def additional_images(self) -> _containers.MessageMap[_builtins.str, Global___AdditionalImage]:
         """Further pictures that the prompt speaks of, by names of the caller's choice: 1 to 128 characters without
-        `.`, `[` and `]`.
+        `.`, `[`, `]` and control characters.
         """
 
     def __init__(

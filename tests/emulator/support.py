@@ -8,9 +8,19 @@ from dataclasses import dataclass
 import aiohttp
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image, ImageDraw
 
-from gateway.emulator import DEFAULT_KEY, Emulator, Settings, read_edit
+from gateway.emulator import (
+    DEFAULT_KEY,
+    AccountSettings,
+    Emulator,
+    EmulatorSettings,
+    KeySettings,
+    Refused,
+    Settings,
+    read_edit,
+)
 from gateway.emulator.drawing import Drawn, draw_edit
 
 __all__ = [
@@ -19,6 +29,8 @@ __all__ = [
     "Answer",
     "Caller",
     "calling",
+    "close",
+    "difference",
     "draw",
     "drawn",
     "encoded",
@@ -26,6 +38,9 @@ __all__ = [
     "photo",
     "pixels",
     "read",
+    "refusal",
+    "serving",
+    "subject_box",
 ]
 
 GROUND = (200, 210, 220)
@@ -142,3 +157,35 @@ class Caller:
 async def calling(emulator: Emulator, key: str | None = DEFAULT_KEY) -> AsyncIterator[Caller]:
     async with aiohttp.ClientSession() as session:
         yield Caller(session, emulator.url, key)
+
+
+@asynccontextmanager
+async def serving(
+    key: str | None = "A", **account: object
+) -> AsyncIterator[tuple[Emulator, Caller]]:
+    """An emulator with one account of two keys, a and b, and a caller with one of their secrets."""
+    keys = (KeySettings("a", "A", 5), KeySettings("b", "B"))
+    settings = AccountSettings(id="one", keys=keys, **account)  # type: ignore[arg-type] # as named
+    emulator = Emulator(EmulatorSettings(accounts=(settings,)))
+    async with emulator, calling(emulator, key) as caller:
+        yield emulator, caller
+
+
+def close(expected: tuple[int, ...], actual: np.ndarray, by: int = 12) -> bool:
+    return bool(np.abs(np.asarray(expected) - actual[: len(expected)]).max() <= by)
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    return float(np.abs(pixels(one) - pixels(other)).mean())
+
+
+def subject_box(picture: Image.Image) -> tuple[int, int, int, int] | None:
+    return picture.getchannel("A").point([255 * (level > 127) for level in range(256)]).getbbox()
+
+
+def refusal(
+    params: dict[str, str], headers: dict[str, str] | None = None, **files: bytes
+) -> tuple[int, str]:
+    with pytest.raises(Refused) as refused:
+        read(params, {"imageFile": encoded(photo()), **files}, headers)
+    return refused.value.status, refused.value.message

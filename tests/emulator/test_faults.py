@@ -69,6 +69,20 @@ async def test_a_caller_who_hangs_up_pays() -> None:
         await emulator.until(lambda: emulator.bill.charges == 1)
 
 
+async def test_a_caller_who_hangs_up_before_the_body_ended_pays_nothing() -> None:
+    async with Emulator() as emulator:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(emulator.url.rpartition(":")[2]))
+        head = (
+            "POST /v2/edit HTTP/1.1\r\nHost: x\r\nx-api-key: emulator-key\r\nContent-Length: 99\r\n"
+        )
+        writer.write(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x".encode())
+        await emulator.until(lambda: emulator.bill.requests["POST /v2/edit"] == 1)
+        writer.close()
+        await writer.wait_closed()
+        await emulator.until(lambda: emulator.bill.answers["cut"] == 1)
+        assert 0 == emulator.bill.charges
+
+
 @pytest.mark.parametrize(("after", "charges"), [(False, 0), (True, 1)])
 async def test_a_gate_holds_a_call_before_or_after_the_charge(
     after: bool,  # noqa: FBT001 - a column of the table

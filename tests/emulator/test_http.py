@@ -1,33 +1,21 @@
-"""The emulator over HTTP: forms, answers, the vendor's shapes of an error, control."""
+"""The emulator over HTTP: forms, answers, the vendor's shapes of an error."""
 
 import asyncio
-import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.emulator import AccountSettings, Emulator, EmulatorSettings, KeySettings
-from tests.emulator.support import Caller, calling, encoded, opened, photo
+from gateway.emulator import Emulator
+from tests.emulator.support import encoded, opened, photo, serving
 
 TEMPLATE = "0189aa4a-5f0c-4c5c-8b0e-2f6f5f0d7a11"
+
+
 PNG = encoded(photo())
-
-
-@asynccontextmanager
-async def serving(
-    key: str | None = "A", **account: object
-) -> AsyncIterator[tuple[Emulator, Caller]]:
-    """An emulator with one account of two keys, a and b, and a caller with one of their secrets."""
-    keys = (KeySettings("a", "A", 5), KeySettings("b", "B"))
-    settings = AccountSettings(id="one", keys=keys, **account)  # type: ignore[arg-type] # as named
-    emulator = Emulator(EmulatorSettings(accounts=(settings,)))
-    async with emulator, calling(emulator, key) as caller:
-        yield emulator, caller
 
 
 async def test_an_edit_is_a_picture_with_the_vendors_headers() -> None:
@@ -173,81 +161,6 @@ async def test_a_torn_form_is_400(data: bytes) -> None:
     assert 400 == answer.status
 
 
-async def test_segment_gives_a_picture_or_json_as_accepted() -> None:
-    async with serving() as (_, caller):
-        picture = await caller.segment({"crop": "true"})
-        mixed = await caller.segment(headers={"Accept": "image/png, application/json"})
-        coded = await caller.segment({"crop": "true"}, headers={"Accept": "application/json"})
-    assert ["image/png", "image/png", "application/json"] == [
-        answer.headers["content-type"].partition(";")[0] for answer in (picture, mixed, coded)
-    ]
-    assert {"base64img": base64.b64encode(picture.body).decode()} == coded.json
-    assert (40, 40) == opened(picture.body).size
-
-
-async def test_segment_takes_the_json_of_an_older_client() -> None:
-    async with serving() as (_, caller):
-        document = {"image_file_b64": base64.b64encode(PNG).decode(), "format": "webp"}
-        answer = await caller.send("POST", "/v1/segment", json=document)
-        broken = await caller.send("POST", "/v1/segment", json={"image_file_b64": "x"})
-    assert isinstance(answer.json, dict)
-    assert "WEBP" == opened(base64.b64decode(answer.json["result_b64"])).format
-    assert 400 == broken.status
-
-
-@pytest.mark.parametrize(
-    ("params", "mode", "format_"),
-    [
-        ({}, "RGBA", "PNG"),
-        ({"channels": "alpha"}, "L", "PNG"),
-        ({"format": "jpg"}, "RGB", "JPEG"),
-        ({"format": "webp"}, "RGBA", "WEBP"),
-        ({"bg_color": "#FF00FF"}, "RGB", "PNG"),
-        ({"despill": "true"}, "RGBA", "PNG"),
-    ],
-)
-async def test_segment_obeys_its_options(params: dict[str, str], mode: str, format_: str) -> None:
-    async with serving() as (_, caller):
-        picture = opened((await caller.segment(params)).body)
-    assert (mode, format_) == (picture.mode, picture.format)
-
-
-async def test_segment_takes_options_from_the_query_and_ignores_extras() -> None:
-    async with serving() as (_, caller):
-        form = aiohttp.FormData()
-        form.add_field("image_file", PNG, filename="a.png")
-        form.add_field("shadow", "on")
-        answer = await caller.send("POST", "/v1/segment?crop=true&scale=2", data=form)
-    assert (40, 40) == opened(answer.body).size
-
-
-async def test_segment_shrinks_to_the_size_that_was_asked_for() -> None:
-    async with serving() as (_, caller):
-        form = aiohttp.FormData()
-        form.add_field("image_file", encoded(photo((1000, 1000))), filename="a.png")
-        form.add_field("size", "preview")
-        answer = await caller.send("POST", "/v1/segment", data=form)
-    assert (500, 500) == opened(answer.body).size
-
-
-async def test_segment_takes_heic_and_edit_does_not() -> None:
-    heic = b"\0\0\0\x18ftypheic" + bytes(64)
-    async with serving() as (_, caller):
-        statuses = []
-        for path, name in (("/v1/segment", "image_file"), ("/v2/edit", "imageFile")):
-            form = aiohttp.FormData()
-            form.add_field(name, heic, filename="a.heic")
-            statuses.append((await caller.send("POST", path, data=form)).status)
-    assert [200, 400] == statuses
-
-
-async def test_segment_without_a_picture_says_so_in_its_shape() -> None:
-    async with serving() as (_, caller):
-        answer = await caller.send("POST", "/v1/segment", data={"crop": "true"})
-    expected = {"detail": "Please provide an image.", "status_code": 400, "type": "missing_image"}
-    assert (400, expected) == (answer.status, answer.json)
-
-
 async def test_an_exhausted_account_is_402_in_the_shape_of_each_endpoint() -> None:
     async with serving(available=0.1) as (emulator, caller):
         segment, edit = await caller.segment(), await caller.edit()
@@ -293,60 +206,3 @@ async def test_the_sandbox_is_free_marked_and_has_no_account() -> None:
         (line,) = emulator.bill.lines
     assert (200, 400) == (edit.status, account.status)
     assert (True, 0) == (line.sandbox, line.thousandths)
-
-
-@pytest.mark.parametrize("path", ["/v2/edits", "/", "/v1/edit"])
-async def test_other_paths_are_404(path: str) -> None:
-    async with serving() as (emulator, caller):
-        assert 404 == (await caller.send("GET", path)).status
-        assert {"GET (unknown)": 1} == emulator.bill.requests
-
-
-async def test_control_reads_the_bill_and_the_requests() -> None:
-    async with serving() as (_, caller):
-        await caller.edit({"padding": "0.1"})
-        bill = (await caller.send("GET", "/_emulator/bill")).json
-        requests = (await caller.send("GET", "/_emulator/requests")).json
-        health = await caller.send("GET", "/_emulator/healthz")
-    assert isinstance(bill, dict)
-    assert isinstance(requests, list)
-    assert 200 == health.status
-    assert (1, 1000, {"one": 1000}) == (bill["charges"], bill["thousandths"], bill["by_account"])
-    assert ({"POST /v2/edit": 1}, {"200": 1}) == (bill["requests"], bill["answers"])
-    assert [["padding", "0.1"]] == requests[0]["params"]
-
-
-async def test_control_changes_accounts_and_keys() -> None:
-    async with serving() as (_, caller):
-        for change in ({"account": "one", "available": 7}, {"key": "b", "status": 401}):
-            assert 200 == (await caller.send("POST", "/_emulator/accounts", json=change)).status
-        account = await caller.send("GET", "/v2/account")
-        closed = await caller.send("GET", "/v2/account", headers={"x-api-key": "B"})
-        wrong = await caller.send(
-            "POST", "/_emulator/accounts", json={"account": "two", "available": 1}
-        )
-        unknown = await caller.send("POST", "/_emulator/accounts", json={"acount": "one"})
-    assert isinstance(account.json, dict)
-    assert 7 == account.json["images"]["available"]
-    assert [200, 400, 400] == [closed.status, wrong.status, unknown.status]
-
-
-async def test_control_scripts_faults_and_takes_them_back() -> None:
-    async with serving() as (_, caller):
-        bad = await caller.send("POST", "/_emulator/faults", data=b'[{"cut": "sometimes"}]')
-        await caller.send("POST", "/_emulator/faults", json=[{"operation": "edit", "status": 503}])
-        faulty = await caller.edit()
-        await caller.send("DELETE", "/_emulator/faults")
-        well = await caller.edit()
-    assert (400, True) == (bad.status, b"0.cut" in bad.body)
-    assert [503, 200] == [faulty.status, well.status]
-
-
-async def test_a_reset_forgets_everything() -> None:
-    async with serving() as (emulator, caller):
-        await caller.edit()
-        await caller.send("POST", "/_emulator/reset")
-        account = await caller.send("GET", "/v2/account")
-        assert 0 == emulator.bill.charges
-    assert isinstance(account.json, dict)
-    assert 1000 == account.json["images"]["available"]

@@ -70,7 +70,7 @@ class Server:
         return self._where
 
     def launch(self) -> None:
-        """Start the process; `start` waits for it too."""
+        """Start the process; `start` waits for it too. It ends with the thread that calls this."""
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )

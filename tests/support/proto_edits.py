@@ -42,7 +42,7 @@ def edit_message_from_wire(
     headers: Mapping[str, str] | None = None,
 ) -> Edit:
     """Build the Edit that says what these wire parameters, pictures and model headers say."""
-    return _build(Edit(), pairs, images, headers or {})
+    return _build(Edit(), Edit.DESCRIPTOR, pairs, images, headers or {})
 
 
 def segment_message_from_wire(
@@ -51,7 +51,7 @@ def segment_message_from_wire(
     headers: Mapping[str, str] | None = None,
 ) -> Segment:
     """Build the Segment that says what these wire parameters, pictures and model headers say."""
-    return _build(Segment(), pairs, images, headers or {})
+    return _build(Segment(), Segment.DESCRIPTOR, pairs, images, headers or {})
 
 
 def message_fields(descriptor: Descriptor, path: str) -> list[FieldDescriptor]:
@@ -77,15 +77,16 @@ def message_fields(descriptor: Descriptor, path: str) -> list[FieldDescriptor]:
 
 def _build(
     message: _AnyMessage,
+    descriptor: Descriptor,
     pairs: Sequence[tuple[str, str]],
     images: Mapping[str, bytes],
     headers: Mapping[str, str],
 ) -> _AnyMessage:
     tree: dict[str, Any] = {}
     for name, text in pairs:
-        _put(tree, message.DESCRIPTOR, name.split("."), text)
+        _put(tree, descriptor, name.split("."), text)
     for name, data in images.items():
-        _put(tree, message.DESCRIPTOR, name.split("."), data)
+        _put(tree, descriptor, name.split("."), data)
     versions = {
         field.GetOptions().Extensions[options_pb2.param].header: field.json_name
         for field in ModelVersions.DESCRIPTOR.fields

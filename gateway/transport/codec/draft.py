@@ -42,12 +42,12 @@ class DraftBuilder:
         """Note that an unknown parameter was left out, as the tenant's settings ask."""
         self._ignored.append(name)
 
-    def read(self, name: str, leaf: Leaf, read: Callable[[], Value]) -> None:
-        """Read the value of `leaf`, found under the concrete wire name `name`."""
+    def read(self, name: str, leaf: Leaf, read: Callable[[], Value], *, sent: str = "") -> None:
+        """Read the value of `leaf`, kept under the concrete wire name `name`, sent under `sent`."""
         try:
             value = read()
         except Unreadable as error:
-            self.refuse(leaf.header or name, error.code, error.description)
+            self.refuse(leaf.header or sent or name, error.code, error.description)
             return
         self._take(name, leaf, value)
 

@@ -19,6 +19,8 @@ from gateway.v1.image_pb2 import Image
 
 __all__ = ["draft_from_message", "unknown_fields"]
 
+_KEY_FORM = "keys have 1 to 128 characters, no . [ ] and no control character among them"
+
 
 def draft_from_message(
     root: Group, operation: Operation, message: Message, tenant: Tenant
@@ -88,9 +90,7 @@ class _Walk:
                 if KEY.fullmatch(key):
                     self.group(many.item, value[key], f"{name}.{key}.")
                 else:
-                    self.out.refuse(
-                        name, Code.BAD_KEY, "keys have 1 to 128 characters without . [ ]"
-                    )
+                    self.out.refuse(name, Code.BAD_KEY, _KEY_FORM)
         elif isinstance(value, Iterable):
             items = list(value)
             if many.most and len(items) > many.most:

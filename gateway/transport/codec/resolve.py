@@ -19,8 +19,8 @@ __all__ = [
     "wire_names",
 ]
 
-KEY = re.compile(r"[^.\[\]]{1,128}")
-"""A key of a map: one segment of the wire name."""
+KEY = re.compile(r"[^.\[\]\x00-\x1f\x7f]{1,128}")
+"""A key of a map: one segment of the wire name, which stands in a header of its form part."""
 
 LONGEST_NAME = 256
 """Characters that the name of an extra parameter may have, and that are repeated of an unknown one."""

@@ -99,7 +99,8 @@ class _Reading:
         if not isinstance(found.node, Leaf) or found.reader is None:
             self.out.refuse(name, Code.FILE_EXPECTED, "must be sent as a file part")
         else:
-            self.out.read(found.name, found.node, partial(found.reader.from_text, text))
+            read = partial(found.reader.from_text, text)
+            self.out.read(found.name, found.node, read, sent=name)
 
     def file(self, file: WireFile) -> None:
         found = resolve(self._root, file.name)

@@ -1,0 +1,204 @@
+"""A whole gateway before an emulator: real doors, real pictures, a bill."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import grpc
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from multidict import CIMultiDict
+
+from gateway.app import Gateway, running_gateway
+from gateway.config import parse_config
+from gateway.emulator import Emulator, EmulatorSettings
+from gateway.v1.account_service_pb2_grpc import AccountServiceStub
+from gateway.v1.edit_service_pb2_grpc import EditServiceStub
+
+__all__ = [
+    "CATALOG_KEY",
+    "LAB_KEY",
+    "LEGACY_KEY",
+    "Reply",
+    "RpcFailure",
+    "World",
+    "key_pair",
+    "rpc_failure",
+    "world",
+]
+
+CATALOG_KEY = "catalog-key"
+LAB_KEY = "lab-key"
+LEGACY_KEY = "legacy-key"
+_LARGEST = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A REST answer, read to its end."""
+
+    status: int
+    headers: CIMultiDict[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcFailure:
+    """A gRPC error with its details."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    fields: tuple[tuple[str, str], ...]
+    retry_seconds: int | None
+    trailers: Mapping[str, str | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A gateway that runs, the emulator behind it, and a client at each door."""
+
+    gateway: Gateway
+    emulator: Emulator
+    http: aiohttp.ClientSession
+    channel: grpc.aio.Channel
+
+    @property
+    def edits(self) -> EditServiceStub:
+        return EditServiceStub(self.channel)
+
+    @property
+    def accounts(self) -> AccountServiceStub:
+        return AccountServiceStub(self.channel)
+
+    @property
+    def rest_url(self) -> str:
+        return f"http://127.0.0.1:{self.gateway.rest.port}"
+
+    @property
+    def ops_url(self) -> str:
+        return f"http://127.0.0.1:{self.gateway.ops.port}"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = CATALOG_KEY,
+        **options: Any,
+    ) -> Reply:
+        """Send one REST request."""
+        sent = dict(headers or {}) | ({"x-api-key": key} if key is not None else {})
+        async with self.http.request(
+            method, self.rest_url + path, headers=sent, **options
+        ) as response:
+            return Reply(response.status, CIMultiDict(response.headers), await response.read())
+
+    async def post(
+        self,
+        path: str,
+        fields: Sequence[tuple[str, str]],
+        files: Mapping[str, bytes],
+        **options: Any,
+    ) -> Reply:
+        """Send a multipart form."""
+        form = aiohttp.FormData()
+        for name, text in fields:
+            form.add_field(name, text)
+        for name, data in files.items():
+            form.add_field(name, data, filename="picture", content_type="image/png")
+        return await self.request("POST", path, data=form, **options)
+
+
+def key_pair(key: str = CATALOG_KEY) -> tuple[tuple[str, str], ...]:
+    """The metadata that names a caller."""
+    return (("x-api-key", key),)
+
+
+def rpc_failure(error: grpc.aio.AioRpcError) -> RpcFailure:
+    """Read a gRPC error's details."""
+    trailers: dict[str, str | bytes] = dict(error.trailing_metadata())
+    status = Status()
+    raw = trailers.get("grpc-status-details-bin", b"")
+    status.ParseFromString(raw if isinstance(raw, bytes) else raw.encode())
+    info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
+    waits = None
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(bad)
+        if detail.Unpack(retry):
+            waits = retry.retry_delay.seconds
+    fields = tuple((v.field, v.reason) for v in bad.field_violations)
+    return RpcFailure(error.code(), error.details() or "", info.reason, fields, waits, trailers)
+
+
+@asynccontextmanager
+async def world(
+    settings: EmulatorSettings | None = None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+) -> AsyncIterator[World]:
+    """Run everything on free ports; `changes` replaces top-level keys of the configuration."""
+    settings = settings or EmulatorSettings()
+    async with AsyncExitStack() as stack:
+        emulator = await stack.enter_async_context(Emulator(settings))
+        document = _document(emulator.url, settings) | dict(changes or {})
+        config = parse_config(json.dumps(document), _secrets(settings))
+        gateway = await stack.enter_async_context(running_gateway(config))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        channel = await stack.enter_async_context(
+            grpc.aio.insecure_channel(
+                f"127.0.0.1:{gateway.grpc.port}",
+                options=[
+                    ("grpc.max_receive_message_length", _LARGEST),
+                    ("grpc.max_send_message_length", _LARGEST),
+                ],
+            )
+        )
+        yield World(gateway, emulator, http, channel)
+
+
+def _document(upstream: str, settings: EmulatorSettings) -> dict[str, Any]:
+    tenants: tuple[tuple[str, str, dict[str, object]], ...] = (
+        ("catalog", CATALOG_KEY, {}),
+        ("lab", LAB_KEY, {"extra_parameters": True}),
+        ("legacy", LEGACY_KEY, {"unknown_parameters": "ignore"}),
+    )
+    return {
+        "listen": {"rest": "127.0.0.1:0", "grpc": "127.0.0.1:0", "ops": "127.0.0.1:0"},
+        "upstream": {
+            "edit_url": upstream,
+            "segment_url": upstream,
+            "accounts": [
+                {
+                    "id": account.id,
+                    "plan": account.plan,
+                    "keys": [{"id": k.id, "secret_env": _variable(k.id)} for k in account.keys],
+                }
+                for account in settings.accounts
+            ],
+        },
+        "tenants": [
+            {"id": name, "credentials_sha256": [hashlib.sha256(key.encode()).hexdigest()], **more}
+            for name, key, more in tenants
+        ],
+    }
+
+
+def _secrets(settings: EmulatorSettings) -> dict[str, str]:
+    return {_variable(k.id): k.secret for account in settings.accounts for k in account.keys}
+
+
+def _variable(key_id: str) -> str:
+    return f"UPSTREAM_{key_id.upper()}"
