@@ -6,15 +6,25 @@ The only module that knows all parts.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from gateway.auth import HashedKeys
-from gateway.config import Config
+from gateway.config import EMBEDDED, Config
+from gateway.domain.caching import Lives
 from gateway.flights import Flights
 from gateway.pipeline import Pipeline
+from gateway.store.breaker import CircuitState
+from gateway.store.cache import RedisCache
+from gateway.store.connect import connect
+from gateway.store.embedded import EmbeddedRedis
+from gateway.store.epochs import Epochs
+from gateway.store.link import RedisTrouble
+from gateway.store.memory import MemoryTier
+from gateway.store.secret import BadSecretError, shared_secret
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observers import ObservedEditor, ObservedUpstream
 from gateway.transport.codec import compile_schemas
@@ -66,6 +76,7 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
     """Build a gateway, open its doors, and close them at the end. Raises OSError."""
     async with AsyncExitStack() as stack:
         metrics = Metrics(version("photoroom-gateway"))
+        cache = await _open_cache(config, stack, metrics)
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
         accounts = AccountReader(client, settings.keys)
@@ -74,7 +85,11 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
             authenticator=HashedKeys(config.tenants_by_credential()),
             upstream=ObservedUpstream(Keychain(client, settings.keys), metrics),
             accounts=accounts,
+            results=cache,
+            blobs=cache,
             flights=flights,
+            lives=Lives(config.cache.ttl, config.cache.template_ttl, config.urls.ttl),
+            clock=time.time,
         )
         editor = ObservedEditor(pipeline, metrics)
         schemas = compile_schemas()
@@ -97,6 +112,56 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
         stack.push_async_callback(gateway.stop)
         await gateway.start()
         yield gateway
+
+
+async def _open_cache(config: Config, stack: AsyncExitStack, metrics: Metrics) -> MemoryTier:
+    """Open the tiers of the cache: memory, and Redis behind it where one is configured.
+
+    Raises OSError when neither a secret file nor the state Redis gives the secret that names the keys.
+    """
+    epochs = Epochs
+    if config.redis is None:
+        return MemoryTier(None, capacity=0, epochs=epochs, clock=time.time)
+    if config.redis == EMBEDDED:
+        server = await stack.enter_async_context(
+            # What has no life, as the secret of the keys, is never evicted.
+            EmbeddedRedis.running(max_memory=config.cache.redis_bytes, policy="volatile-lru")
+        )
+        state_url = cache_url = server.url
+    else:
+        state_url = config.redis.state.get_secret_value()
+        cache_url = config.redis.cache.get_secret_value()
+    link = connect(cache_url)
+    stack.push_async_callback(link.aclose)
+    redis = RedisCache(
+        link,
+        master=await _cache_secret(config, state_url),
+        epochs=epochs,
+        clock=time.time,
+        max_blob=config.cache.max_blob,
+    )
+    memory = MemoryTier(redis, capacity=config.cache.memory, epochs=epochs, clock=time.time)
+    metrics.watch_cache(
+        circuit_open=lambda: link.circuit.state is not CircuitState.CLOSED,
+        memory_bytes=lambda: memory.bytes_used,
+        damaged=lambda: redis.counts.damaged,
+        refused=lambda: redis.counts.refused,
+        unavailable=lambda: redis.counts.unavailable,
+    )
+    return memory
+
+
+async def _cache_secret(config: Config, state_url: str) -> bytes:
+    """Return the secret of the cache's keys: from its file, else the one that all replicas share."""
+    if config.cache.secret_file is not None:
+        return config.cache.secret_file.get_secret_value().encode()
+    state = connect(state_url)
+    try:
+        return await shared_secret(state)
+    except (RedisTrouble, BadSecretError) as error:
+        raise OSError(f"the state Redis does not give the cache's secret: {error}") from None
+    finally:
+        await state.aclose()
 
 
 def upstream_settings(config: Config) -> UpstreamSettings:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from gateway.domain.answer import AccountState, Answer
+from gateway.domain.caching import CacheMode
 from gateway.domain.edit import Edit, ImageRef, Operation
 from gateway.domain.errors import Violation
 from gateway.domain.tenant import Caller
@@ -35,13 +36,17 @@ Pictures: TypeAlias = Mapping[ImageRef, bytes]
 class Draft:
     """What a door read: the edit as far as it could be read, and all that is wrong with it so far.
 
-    `ignored` are the names of unknown parameters that were left out, as the tenant's settings ask.
+    `pictures` may lack those that the caller named by content alone: they are kept blobs. `ignored` are
+    the names of unknown parameters that were left out, as the tenant's settings ask. `mode` is what the
+    caller wants of the cache; a result of more than `inline` bytes is to be kept as a blob too.
     """
 
     edit: Edit
     pictures: Pictures = field(repr=False)
     violations: tuple[Violation, ...] = ()
     ignored: tuple[str, ...] = ()
+    mode: CacheMode = CacheMode.DEFAULT
+    inline: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

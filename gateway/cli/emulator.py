@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
+
+from gateway.cli.signals import until_told_to_stop
 
 __all__ = ["HELP", "NAME", "configure", "run"]
 
@@ -48,13 +49,9 @@ async def _serve(host: str, port: int, secret: str | None) -> None:
 
     key = KeySettings(id="k1", secret=DEFAULT_KEY if secret is None else secret)
     settings = EmulatorSettings(accounts=(AccountSettings(id="emulator", keys=(key,)),))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     async with Emulator(settings, host=host, port=port) as emulator:
         print(f"Photoroom emulator at {emulator.url}", flush=True)
-        await stop.wait()
+        await until_told_to_stop()
 
 
 def _port(text: str) -> int:

@@ -68,6 +68,7 @@ def _document(upstream: str, ports: Ports) -> dict[str, object]:
             "grpc": f"127.0.0.1:{ports.grpc}",
             "ops": f"127.0.0.1:{ports.ops}",
         },
+        "redis": "embedded",
         "upstream": {
             "edit_url": upstream,
             "segment_url": upstream,

@@ -7,13 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.config import (
-    Config,
-    ConfigError,
-    Mistake,
-    RedisServers,
-    load_config,
-)
+from gateway.config import Config, ConfigError, Mistake, RedisServers, load_config
 from gateway.store.address import parse_url
 
 __all__ = ["read_config"]
@@ -35,8 +29,9 @@ def _redis_urls(config: Config) -> Iterator[Mistake]:
     """Yield what the store does not understand: it alone knows which URLs it can use."""
     if not isinstance(config.redis, RedisServers):
         return
-    for name in ("state", "cache"):
+    for name, url in config.redis:
         try:
-            parse_url(getattr(config.redis, name).get_secret_value())
+            if url is not None:
+                parse_url(url.get_secret_value())
         except ValueError as error:
-            yield Mistake(f"redis.{name}_url", str(error))
+            yield Mistake(f"redis.{name}", str(error))

@@ -39,7 +39,7 @@ def check(document: object) -> Iterator[Mistake]:
         yield from _unique(_texts(document, pattern), "is the secret of another key")
     for pattern, what in _REFERENCES.items():
         yield from _known(document, pattern, what)
-    yield from _scopes(document)
+    yield from _unique(_texts(document, "cache_scopes.*[]"), "is in a scope already")
 
 
 def _texts(document: object, pattern: str) -> Iterator[tuple[str, str]]:
@@ -59,12 +59,3 @@ def _known(document: object, pattern: str, what: str) -> Iterator[Mistake]:
     for path, text in _texts(document, pattern):
         if text not in ids:
             yield Mistake(path, f"is the id of no {what}{nearest(text, sorted(ids))}")
-
-
-def _scopes(document: object) -> Iterator[Mistake]:
-    yield from _unique(_texts(document, "cache_scopes.*[]"), "is in a scope already")
-    tenants = {text for _, text in _texts(document, _IDS["tenant"])}
-    for path, _ in select(document, "cache_scopes.*"):
-        # A tenant's own scope has the tenant's name: results would be shared unasked.
-        if path.removeprefix("cache_scopes.") in tenants:
-            yield Mistake(path, "is the id of a tenant; a scope needs a name of its own")

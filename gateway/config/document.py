@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import yaml
 from gateway.config.mistakes import ConfigError, Mistake, join
 
 __all__ = ["read_document", "select"]
+
+_QUOTED = re.compile(r"""(['"])(.*?)\1""", re.DOTALL)
 
 
 def read_document(text: str) -> tuple[Any, tuple[Mistake, ...]]:
@@ -26,16 +29,24 @@ def read_document(text: str) -> tuple[Any, tuple[Mistake, ...]]:
         return loader.construct_document(node), mistakes
     except yaml.YAMLError as error:
         raise ConfigError([Mistake("", f"is not YAML{_where(error)}")]) from None
+    except (ValueError, KeyError, AttributeError):  # what PyYAML leaves to its constructors
+        raise ConfigError([Mistake("", "has a date, a number or a tag that cannot be")]) from None
     except RecursionError:
         raise ConfigError([Mistake("", "is nested too deeply")]) from None
 
 
 def _where(error: yaml.YAMLError) -> str:
-    """Tell where the parser stopped and why, without the line itself: it may hold a secret."""
+    """Tell where the parser stopped and why, without words of the line: one may be a secret."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return ""
     mark = error.problem_mark
-    return f": line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    problem = _QUOTED.sub(_unless_a_word, error.problem or "")
+    return f": line {mark.line + 1}, column {mark.column + 1}: {problem}"
+
+
+def _unless_a_word(quoted: re.Match[str]) -> str:
+    """Keep a single character, and a token such as `<stream end>`: those are the parser's own."""
+    return quoted[0] if len(quoted[2]) < 2 or quoted[2].startswith("<") else "'...'"
 
 
 def _repeated(node: yaml.Node, path: str, seen: set[int]) -> Iterator[Mistake]:

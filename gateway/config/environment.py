@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 from gateway.config.document import select
 from gateway.config.mistakes import Mistake, nearest
@@ -53,7 +52,9 @@ def _unknown(
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in settable or name in own or is_service_link(name):
             continue
-        yield Mistake(name, f"is no variable of the gateway{nearest(name, settable)}")
+        # All of them begin alike.
+        hint = nearest(name, settable, likeness=0.8)
+        yield Mistake(name, f"is no variable of the gateway{hint}")
 
 
 def _in_conflict(found: Mapping[str, str]) -> Iterator[Mistake]:
@@ -64,12 +65,12 @@ def _in_conflict(found: Mapping[str, str]) -> Iterator[Mistake]:
 
 
 def _value(key: Key, text: str) -> object:
-    """Read flags and numbers as YAML does; what is no YAML stays text, for the model to refuse."""
+    """Read flags and numbers; what is neither stays text, for the model to take or refuse."""
     if not key.typed:
         return text
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return json.loads(text)
+    except (ValueError, RecursionError):
         return text
 
 

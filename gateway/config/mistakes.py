@@ -41,9 +41,9 @@ def join(path: str, step: str | int) -> str:
     return f"{path}.{step}" if path else step
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the known name most like `name`, or nothing when none is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1)
+def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return a hint at the known name most like `name`, or nothing when none is like it enough."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"; did you mean {found[0]}?" if found else ""
 
 
@@ -59,8 +59,8 @@ def mistakes_of(error: ValidationError, known: Callable[[str], Iterable[str]]) -
 
 
 def _text(detail: ErrorDetails) -> str:
-    context = detail.get("ctx", {})
-    text = _TEXTS.get(detail["type"], detail["msg"]).format_map(context)
+    template = _TEXTS.get(detail["type"])
+    text = template.format_map(detail.get("ctx", {})) if template else detail["msg"]
     return f"{text}, or a mapping" if WORD.tag in detail["loc"] else text
 
 
@@ -70,18 +70,17 @@ _TEXTS: Mapping[str, str] = {
     "extra_forbidden": "is no key of the configuration",
     "finite_number": "has to be a finite number",
     "float_type": "has to be a number",
-    "greater_than": "has to be more than {gt}",
-    "greater_than_equal": "has to be {ge} or more",
+    "greater_than": "has to be more than {gt:g}",
+    "greater_than_equal": "has to be {ge:g} or more",
     "int_from_float": "has to be a whole number",
     "int_type": "has to be a whole number",
     "invalid_key": "is a key that is not text; quote it",
-    "less_than_equal": "has to be {le} or less",
+    "less_than_equal": "has to be {le:g} or less",
     "literal_error": "has to be {expected}",
     "missing": "is required",
     "model_type": "has to be a mapping",
     "recursion_loop": "contains itself",
     "string_type": "has to be text; quote what looks like something else",
-    "too_short": "needs at least {min_length}",
     "tuple_type": "has to be a list",
     "value_error": "{error}",
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written, spelled
-from gateway.config.scalars import Id, OptionalUrl, Share
+from gateway.config.scalars import NOT_EMPTY, Id, OptionalUrl, Share
 from gateway.config.secret import OptionalSecretFile, SecretFile, SecretText, given, one_of
 from gateway.config.tenants import Admin, Tenant
 from gateway.config.units import Address, Bytes, Duration, ListenAddress
@@ -37,7 +38,7 @@ class Listen(Section):
     rest: ListenAddress = Field(
         default=spelled("0.0.0.0:8080"), description="REST: the drop-in routes and blobs."
     )
-    grpc: ListenAddress = Field(default=spelled("0.0.0.0:50051"), description="gRPC services.")
+    grpc: ListenAddress = Field(default=spelled("0.0.0.0:50051"), description="The gRPC services.")
     ops: ListenAddress = Field(
         default=spelled("0.0.0.0:9090"), description="Metrics and health; never tenant traffic."
     )
@@ -175,7 +176,9 @@ class Config(Section):
         ),
     )
     upstream: Upstream = Field(description="Where Photoroom is, and who pays there.")
-    tenants: tuple[Tenant, ...] = Field(min_length=1, description="Teams that call the gateway.")
+    tenants: Annotated[tuple[Tenant, ...], NOT_EMPTY] = Field(
+        description="Teams that call the gateway."
+    )
     cache_scopes: Annotated[
         dict[Id, tuple[Id, ...]], Written("mapping, such as `retail: [catalog, web]`")
     ] = Field(
@@ -197,15 +200,9 @@ class Config(Section):
 
     def tenants_by_credential(self) -> dict[str, tenant.Tenant]:
         """Return whose each credential is, by its SHA-256 in lower-case hex."""
+        shared = {member: name for name, members in self.cache_scopes.items() for member in members}
         return {
-            digest: configured.value
+            digest: replace(configured.value, shared_scope=shared.get(configured.id, ""))
             for configured in self.tenants
             for digest in configured.credentials_sha256
         }
-
-    def scope_of(self, tenant_id: str) -> str:
-        """Return the cache scope of a tenant: a shared one by its name, else the tenant's own."""
-        for scope, members in self.cache_scopes.items():
-            if tenant_id in members:
-                return scope
-        return tenant_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt
 from gateway.config.marks import Written
 
 __all__ = [
+    "NOT_EMPTY",
     "Amount",
     "Count",
     "CredentialHash",
@@ -38,6 +39,12 @@ def check_id(text: str) -> str:
             "the first one a letter or a digit"
         )
     return text
+
+
+def _check_some(members: tuple[object, ...]) -> tuple[object, ...]:
+    if not members:
+        raise ValueError("needs at least one")
+    return members
 
 
 def _check_hash(text: str) -> str:
@@ -85,10 +92,15 @@ OptionalUrl = Annotated[
 
 TimeZone = Annotated[str, AfterValidator(_check_time_zone), Written("IANA time zone")]
 
+NOT_EMPTY: Final = AfterValidator(_check_some)
+"""Of a list; pydantic's own bound counts only the members that are right in themselves."""
+
 # Strict: YAML has types of its own, and a quoted number or a number for a flag is a slip.
 Flag = Annotated[StrictBool, Written("`true` or `false`")]
 Count = Annotated[StrictInt, Field(ge=1), Written("whole number from 1")]
 Quantity = Annotated[StrictInt, Field(ge=0), Written("whole number from 0")]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False), Written("number from 0")]
 Positive = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False), Written("number above 0")]
-Share = Annotated[StrictFloat, Field(ge=0, le=1), Written("number from 0 to 1")]
+Share = Annotated[
+    StrictFloat, Field(ge=0, le=1, allow_inf_nan=False), Written("number from 0 to 1")
+]

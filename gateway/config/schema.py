@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic_core import PydanticUndefined
-
 from gateway.config.marks import NOT_IN_FORCE, Section, Written
 from gateway.config.mistakes import join
 from gateway.config.model import Config
@@ -27,7 +25,7 @@ class Key:
 
     `path` has `[]` for each list on the way. `how` tells how a value is written. `default` is as an
     operator would write it, None where the key is required. `variable` is the environment variable that
-    sets it: scalars outside lists have one. `typed` says that its text is read as YAML there.
+    sets it: scalars outside lists have one. `typed` says that its text is read as JSON there.
     """
 
     path: str
@@ -60,8 +58,8 @@ def keys() -> tuple[Key, ...]:
 def known_under(path: str) -> list[str]:
     """Return the names of the keys in the mapping at `path`, which may have indices."""
     pattern = re.sub(r"\[\d+\]", "[]", path)
-    parents = {key.path: key.path.removesuffix("[]").rpartition(".") for key in keys()}
-    return [name for above, _, name in parents.values() if above == pattern]
+    parted = (key.path.rpartition(".") for key in keys())
+    return [name for above, _, name in parted if above == pattern]
 
 
 def not_in_force(config: Config) -> tuple[str, ...]:
@@ -94,8 +92,8 @@ def _walk(section: type[Section], prefix: str, *, in_force: bool) -> Iterator[Ke
             path=path,
             description=field.description or "",
             how=shape.how,
-            default=field.default,
-            required=field.default is PydanticUndefined,
+            default=None if field.is_required() else field.default,
+            required=field.is_required(),
             in_force=here,
             variable=PREFIX + path.upper().replace(".", "__") if settable else None,
             typed=shape.typed,

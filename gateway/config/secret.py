@@ -50,7 +50,7 @@ def _from_file(value: Any, info: ValidationInfo) -> SecretStr:  # noqa: ANN401 -
         raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
     if len(content) > _LONGEST:
         raise ValueError(f"names a file of more than {_LONGEST} bytes")
-    return _plain(content.decode("utf-8", "replace"), "names a file that")
+    return _plain(content.decode("utf-8", "replace"), "names a file that ")
 
 
 def _from_variable(value: Any, info: ValidationInfo) -> SecretStr:  # noqa: ANN401 - as above
@@ -59,16 +59,16 @@ def _from_variable(value: Any, info: ValidationInfo) -> SecretStr:  # noqa: ANN4
     secret = _sources(info).environ.get(value)
     if secret is None:
         raise ValueError("names a variable that the environment does not have")
-    return _plain(secret, "names a variable that")
+    return _plain(secret, "names a variable that ")
 
 
-def _plain(text: str, what: str) -> SecretStr:
+def _plain(text: str, what: str = "") -> SecretStr:
     """Keep text that can stand in a header; the newline that editors put at the end is dropped."""
     secret = text.strip()
     if not secret:
-        raise ValueError(f"{what} is empty".strip())
+        raise ValueError(f"{what}is empty")
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
-        raise ValueError(f"{what} holds more than one word of plain ASCII".strip())
+        raise ValueError(f"{what}holds more than one word of plain ASCII")
     return SecretStr(secret)
 
 
@@ -87,7 +87,7 @@ SecretVariable = Annotated[
 """What the named environment variable says."""
 
 SecretText = Annotated[
-    SecretStr, AfterValidator(lambda text: _plain(text.get_secret_value(), "")), Written("URL")
+    SecretStr, AfterValidator(lambda text: _plain(text.get_secret_value())), Written("URL")
 ]
 """Text that may hold a secret, such as a URL with a password."""
 

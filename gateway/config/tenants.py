@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gateway.config.marks import NOT_IN_FORCE, Section
 from gateway.config.scalars import (
+    NOT_EMPTY,
     Amount,
     Count,
     CredentialHash,
@@ -34,8 +35,8 @@ class Tenant(Section):
     """A team that calls the gateway."""
 
     id: Id = Field(description="What logs, metrics and other keys of this file call it; unique.")
-    credentials_sha256: tuple[CredentialHash, ...] = Field(
-        min_length=1, description=f"{CREDENTIALS} Two of them let a key be rotated."
+    credentials_sha256: Annotated[tuple[CredentialHash, ...], NOT_EMPTY] = Field(
+        description=f"{CREDENTIALS} Two of them let a key be rotated."
     )
     requests: Annotated[Rate | None, NOT_IN_FORCE] = Field(
         default=None,
@@ -108,4 +109,6 @@ class Admin(Section):
     """An operator who may call the administration service."""
 
     id: Id = Field(description="What the audit log calls the administrator; unique.")
-    credentials_sha256: tuple[CredentialHash, ...] = Field(min_length=1, description=CREDENTIALS)
+    credentials_sha256: Annotated[tuple[CredentialHash, ...], NOT_EMPTY] = Field(
+        description=CREDENTIALS
+    )

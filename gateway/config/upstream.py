@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written, spelled
-from gateway.config.scalars import Count, Id, Quantity, Url
+from gateway.config.scalars import NOT_EMPTY, Count, Id, Quantity, Url
 from gateway.config.secret import SecretFile, SecretVariable, given, one_of
 from gateway.config.units import Duration
 from gateway.domain.credits import BASIC, PLUS, Price
@@ -113,8 +113,8 @@ class Account(Section):
     tenants: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
         default=None, description="Tenants that the account serves; absent: all of them."
     )
-    keys: tuple[UpstreamKey, ...] = Field(
-        min_length=1, description="Keys of the account, tried in this order."
+    keys: Annotated[tuple[UpstreamKey, ...], NOT_EMPTY] = Field(
+        description="Keys of the account, tried in this order."
     )
 
     @property
@@ -160,6 +160,6 @@ class Upstream(Section):
             "each after the time-out."
         ),
     )
-    accounts: tuple[Account, ...] = Field(
-        min_length=1, description="Accounts, tried in this order."
+    accounts: Annotated[tuple[Account, ...], NOT_EMPTY] = Field(
+        description="Accounts, tried in this order."
     )

@@ -4,8 +4,10 @@
     ├── CallerError                    the caller can mend it
     │   ├── Unauthenticated            UNAUTHENTICATED
     │   ├── InvalidRequest             INVALID_REQUEST: every violation at once
+    │   │   └── BlobMissing            BLOB_NOT_FOUND: a picture that is named but not kept
     │   ├── BodyTooLarge               BODY_TOO_LARGE
     │   ├── RouteNotServed             ROUTE_NOT_SERVED
+    │   ├── NotCached                  NOT_CACHED: only a stored result was wanted
     │   └── UpstreamRefused            UPSTREAM_REFUSED: the upstream's 400; not charged
     ├── UpstreamError                  Photoroom, or our standing with it
     │   ├── KeyTrouble                 the key is at fault: try another; never shown to a caller
@@ -19,6 +21,7 @@
     │   ├── UpstreamBadAnswer          UPSTREAM_BAD_ANSWER: charged, but no picture came
     │   └── UpstreamUnavailable        UPSTREAM_UNAVAILABLE: no key can serve now
     └── GatewayFault                   ours
+        ├── NotKept                    NOT_KEPT: an upload that could not be stored
         ├── ShuttingDown               SHUTTING_DOWN
         └── InternalError              INTERNAL
 
@@ -34,6 +37,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "BlobMissing",
     "BodyTooLarge",
     "CallerError",
     "Ending",
@@ -47,6 +51,8 @@ __all__ = [
     "KeyRejected",
     "KeyThrottled",
     "KeyTrouble",
+    "NotCached",
+    "NotKept",
     "OutcomeUnknown",
     "RouteNotServed",
     "ShuttingDown",
@@ -130,6 +136,12 @@ class InvalidRequest(CallerError):
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in self.violations))
 
 
+class BlobMissing(InvalidRequest):
+    """The request names pictures that are not kept, or no longer: upload them again."""
+
+    reason = "BLOB_NOT_FOUND"
+
+
 class BodyTooLarge(CallerError):
     """The body is larger than any call may be."""
 
@@ -140,6 +152,12 @@ class RouteNotServed(CallerError):
     """The gateway has no such route; the message names the one to use."""
 
     reason = "ROUTE_NOT_SERVED"
+
+
+class NotCached(CallerError):
+    """The caller wanted a stored result alone, and there is none."""
+
+    reason = "NOT_CACHED"
 
 
 class UpstreamRefused(CallerError):
@@ -221,6 +239,12 @@ class GatewayFault(GatewayError):
     """The gateway's own failure."""
 
     fault = Fault.GATEWAY
+
+
+class NotKept(GatewayFault):
+    """An uploaded picture could not be kept; the same upload may succeed later."""
+
+    reason = "NOT_KEPT"
 
 
 class ShuttingDown(GatewayFault):

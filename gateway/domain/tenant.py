@@ -11,6 +11,7 @@ __all__ = ["Caller", "Tenant"]
 class Tenant:
     """A team that shares the gateway with others.
 
+    `shared_scope` names the results that it shares with other tenants; empty: it shares with nobody.
     `extra_parameters`: it may send parameters that the gateway does not know. `ignore_unknown`: unknown
     parameters on its drop-in calls are left out instead of refused.
     """
@@ -19,6 +20,12 @@ class Tenant:
     sandbox: bool = False
     extra_parameters: bool = False
     ignore_unknown: bool = False
+    shared_scope: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Whose results and blobs it sees. No shared scope can have the name of a tenant's own."""
+        return f"shared:{self.shared_scope}" if self.shared_scope else f"tenant:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ class Code(enum.StrEnum):
     FILE_EXPECTED = "FILE_EXPECTED"  # an image slot that came as text
     TEXT_EXPECTED = "TEXT_EXPECTED"  # a parameter that came as a file
 
+    # Pictures by reference.
+    BLOB_NOT_FOUND = "BLOB_NOT_FOUND"  # no picture of that SHA-256 and size is kept for the tenant
+    BAD_DIGEST = "BAD_DIGEST"  # not a SHA-256 in lower-case hex, or not that of the bytes
+    INLINE_TOO_LARGE = "INLINE_TOO_LARGE"  # more bytes in a message than go inline: upload them
+
     # Bodies.
     EMPTY_BODY = "EMPTY_BODY"  # a body was expected and none came
     MALFORMED_JSON = "MALFORMED_JSON"  # no JSON object, or a member of the wrong type

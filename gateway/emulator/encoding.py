@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from xml.sax.saxutils import escape
 
-from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from gateway.emulator.headers import EDIT_LIMITS, Limits, read_header
 from gateway.emulator.scenery import object_on_plain
@@ -23,6 +24,16 @@ CONTENT_TYPES = {
 }
 _ADDRESS_SIZE = Size(800, 600)
 _DPI_INCH = 2
+_CHARSET_BYTES = 8  # the name of a character set, before the text of an EXIF user comment
+_XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    ' xmlns:exif="http://ns.adobe.com/exif/1.0/">'
+    '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{owner}</rdf:li></rdf:Alt></dc:rights>'
+    '<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{comment}</rdf:li></rdf:Alt>'
+    "</exif:UserComment></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
 _SUBSETS = frozenset({"exifSubset", "exifSubsetWithXmpCompatibility"})
 
 
@@ -78,8 +89,13 @@ def encode(picture: Image.Image, export: Export) -> bytes:
     exif = _exif(export)
     if exif:
         options["exif"] = exif
-    if export.metadata == "xmp" and export.source.get("xmp"):
-        options["xmp"] = export.source["xmp"]
+    xmp = _xmp(export)
+    if xmp and export.format == "png":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+        options["pnginfo"] = chunks
+    elif xmp:
+        options["xmp"] = xmp
     if export.keep_profile and export.source.get("icc_profile"):
         options["icc_profile"] = export.source["icc_profile"]
     out = io.BytesIO()
@@ -149,10 +165,28 @@ def _exif(export: Export) -> Image.Exif | None:
         exif[ExifTags.Base.YResolution] = export.dpi
         exif[ExifTags.Base.ResolutionUnit] = _DPI_INCH
     if export.metadata in _SUBSETS:
-        original = export.source.get("exif_read", Image.Exif())
-        if ExifTags.Base.Copyright in original:
-            exif[ExifTags.Base.Copyright] = original[ExifTags.Base.Copyright]
-        comment = original.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
-        if comment is not None:
+        owner, comment = _kept_fields(export)
+        if owner:
+            exif[ExifTags.Base.Copyright] = owner
+        if comment:
             exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
     return exif if len(exif) or exif.get_ifd(ExifTags.IFD.Exif) else None
+
+
+def _kept_fields(export: Export) -> tuple[str, bytes]:
+    """Copyright and user comment of the original; empty where there is none."""
+    original = export.source.get("exif_read", Image.Exif())
+    comment = original.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    return str(original.get(ExifTags.Base.Copyright, "")), comment
+
+
+def _xmp(export: Export) -> bytes:
+    """The original's XMP, or the kept EXIF fields as XMP, as `preserveMetadata` says."""
+    if export.metadata == "xmp":
+        found: bytes = export.source.get("xmp", b"")
+        return found
+    if export.metadata != "exifSubsetWithXmpCompatibility":
+        return b""
+    owner, comment = _kept_fields(export)
+    words = comment[_CHARSET_BYTES:].decode(errors="replace")
+    return _XMP.format(owner=escape(owner), comment=escape(words)).encode()

@@ -37,7 +37,7 @@ class Number:
             return self.typical
         middle = (low + self.maximum) / 2
         first = middle if self.minimum is None else self.minimum
-        return tuple(f"{number:g}" for number in (first, middle, self.maximum))
+        return tuple(dict.fromkeys(f"{number:g}" for number in (first, middle, self.maximum)))
 
     @property
     def bad(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ _EntryId: TypeAlias = tuple[str, str, tuple[int, int, int]]  # scope, digest, ep
 _BlobId: TypeAlias = tuple[str, str]  # scope, SHA-256
 
 ENTRY_BYTES = 2048
-"""What an entry, and a blob beside its bytes, count for: objects and tables, with room to spare."""
+"""What an entry beside its headers, and a blob beside its bytes, count for; measured, rounded up."""
 
 
 class CacheTier(ResultCache, BlobStore, Protocol):
@@ -62,7 +62,7 @@ class MemoryTier:
 
     @property
     def bytes_used(self) -> int:
-        """Bytes in use, with `ENTRY_BYTES` for each entry and blob."""
+        """Bytes in use: pictures, headers, and `ENTRY_BYTES` for each entry and blob."""
         return self._bytes
 
     async def find(self, key: CacheKey) -> CachedAnswer | None:
@@ -118,9 +118,9 @@ class MemoryTier:
         answer = replace(found.answer, body=blob.data)
         self._entries[entry_id] = replace(found, answer=answer, tier="memory")
         blob.entries.add(entry_id)
-        self._bytes += ENTRY_BYTES
+        self._bytes += _weight(found)
         self._evict()
-        return True
+        return entry_id in self._entries
 
     def _keep_blob(self, blob_id: _BlobId, data: bytes, expires_at: float) -> _Blob | None:
         """Return the blob as it is kept, most recently used; None when it is expired or too large."""
@@ -138,11 +138,16 @@ class MemoryTier:
         if found is not None:
             del self._entries[entry_id]
             self._blobs[entry_id[0], found.sha256].entries.discard(entry_id)
-            self._bytes -= ENTRY_BYTES
+            self._bytes -= _weight(found)
 
     def _evict(self) -> None:
         while self._bytes > self._capacity:
             _, blob = self._blobs.popitem(last=False)
+            self._bytes -= len(blob.data) + ENTRY_BYTES
             for entry_id in blob.entries:
-                del self._entries[entry_id]
-            self._bytes -= len(blob.data) + ENTRY_BYTES * (1 + len(blob.entries))
+                self._bytes -= _weight(self._entries.pop(entry_id))
+
+
+def _weight(found: CachedAnswer) -> int:
+    """Bytes of an entry without its blob; a character of a header may take four."""
+    return ENTRY_BYTES + 4 * sum(len(name) + len(value) for name, value in found.answer.headers)

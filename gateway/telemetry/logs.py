@@ -52,10 +52,10 @@ class TextFormatter(JsonFormatter):
         return " ".join((head, *(f"{name}={value}" for name, value in line.items() if value != "")))
 
 
-def set_up_logging(stream: TextIO, form: str = "json") -> None:
-    """Send every log line of the process to `stream`, as `json` or, for people, as `text`."""
+def set_up_logging(stream: TextIO, form: str = "json", level: int = logging.INFO) -> None:
+    """Send every log line of the process from `level` on to `stream`, as `json` or, for people, as `text`."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)

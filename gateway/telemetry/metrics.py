@@ -5,6 +5,8 @@ Labels are bounded: tenants and keys by the configuration, doors, operations and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
@@ -56,6 +58,18 @@ class Metrics:
             ("tenant", "operation"),
             registry=registry,
         )
+        self.saved_credits = Counter(
+            "gateway_saved_credits_total",
+            "Credits that stored results cost when they were bought, counted at each hit.",
+            ("tenant", "operation"),
+            registry=registry,
+        )
+        self.cached = Counter(
+            "gateway_cache_answers_total",
+            "Pictures delivered, by the tier they were read from or by why they were not.",
+            ("tenant", "operation", "source"),
+            registry=registry,
+        )
         self.build = Gauge(
             "gateway_build_info",
             "Always 1; the label says which version runs.",
@@ -63,6 +77,33 @@ class Metrics:
             registry=registry,
         )
         self.build.labels(version).set(1)
+
+    def watch_cache(
+        self,
+        *,
+        circuit_open: Callable[[], bool],
+        memory_bytes: Callable[[], int],
+        **troubles: Callable[[], int],
+    ) -> None:
+        """Export the cache's state, read whenever the metrics are; `troubles` are counts by kind."""
+        Gauge(
+            "gateway_cache_redis_circuit_open",
+            "1 while the cache Redis is taken for down: everything beyond memory is a miss.",
+            registry=self.registry,
+        ).set_function(circuit_open)
+        Gauge(
+            "gateway_cache_memory_bytes",
+            "Bytes of results in this replica's memory.",
+            registry=self.registry,
+        ).set_function(memory_bytes)
+        trouble = Gauge(
+            "gateway_cache_redis_troubles",
+            "Calls of the cache Redis that failed since the start, and damaged results found there.",
+            ("kind",),
+            registry=self.registry,
+        )
+        for kind, count in troubles.items():
+            trouble.labels(kind).set_function(count)
 
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.domain.answer import AccountState, Answer
+from gateway.domain.calls import Call, Delivery, Plan
+from gateway.domain.edit import ImageRef
 from gateway.domain.errors import GatewayError, InternalError
-from gateway.pipeline import Call, Delivery, Editor, Plan, ReadDraft
+from gateway.pipeline import Editor, ReadDraft, ReadUpload
 from gateway.ports import Purchase, Upstream
 from gateway.telemetry.metrics import Metrics
 
@@ -28,7 +30,11 @@ class ObservedEditor:
     async def edit(self, call: Call, read: ReadDraft) -> Delivery:
         with self._observed(call) as line:
             delivery = await self._inner.edit(call, read)
-            line["cost_milli"] = delivery.cost_milli
+            cache = delivery.cache
+            line |= {"cost_milli": delivery.cost_milli, "cache": cache.tier or cache.why_not}
+            self._metrics.cached.labels(call.record.tenant, call.operation, line["cache"]).inc()
+            saved = self._metrics.saved_credits.labels(call.record.tenant, call.operation)
+            saved.inc(cache.saved_milli / 1000)
             spent = self._metrics.spent_credits.labels(call.record.tenant, call.operation)
             spent.inc(delivery.cost_milli / 1000)
         return delivery
@@ -40,6 +46,14 @@ class ObservedEditor:
     async def account(self, call: Call) -> AccountState:
         with self._observed(call):
             return await self._inner.account(call)
+
+    async def upload(self, call: Call, read: ReadUpload) -> ImageRef:
+        with self._observed(call):
+            return await self._inner.upload(call, read)
+
+    async def download(self, call: Call, sha256: str) -> bytes:
+        with self._observed(call):
+            return await self._inner.download(call, sha256)
 
     @contextmanager
     def _observed(self, call: Call) -> Iterator[dict[str, object]]:

@@ -17,6 +17,9 @@ class FormCode(enum.StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"  # Content-Type names neither form encoding
     BAD_BOUNDARY = "BAD_BOUNDARY"  # Content-Type names no boundary, a wrong one, or several
     MALFORMED_MULTIPART = "MALFORMED_MULTIPART"  # the body is not what RFC 7578 describes
+    BAD_CODING = (
+        "BAD_CODING"  # the body is not in the transfer or content coding that its head names
+    )
     TRUNCATED_BODY = "TRUNCATED_BODY"  # the body ends before its last boundary
     TOO_MANY_FIELDS = "TOO_MANY_FIELDS"  # more parts than any edit has
     UNNAMED_FIELD = "UNNAMED_FIELD"  # a urlencoded text without a name

@@ -12,6 +12,7 @@ from typing import Final
 import grpc
 
 from gateway.domain.errors import (
+    BlobMissing,
     BodyTooLarge,
     CallerError,
     GatewayError,
@@ -19,6 +20,8 @@ from gateway.domain.errors import (
     InternalError,
     InvalidRequest,
     KeyTrouble,
+    NotCached,
+    NotKept,
     OutcomeUnknown,
     RouteNotServed,
     ShuttingDown,
@@ -48,8 +51,10 @@ STATUS: Final[dict[type[GatewayError], WireStatus]] = {
     CallerError: WireStatus(400, _Code.INVALID_ARGUMENT),
     Unauthenticated: WireStatus(401, _Code.UNAUTHENTICATED),
     InvalidRequest: WireStatus(400, _Code.INVALID_ARGUMENT),
+    BlobMissing: WireStatus(404, _Code.FAILED_PRECONDITION),
     BodyTooLarge: WireStatus(413, _Code.RESOURCE_EXHAUSTED),
     RouteNotServed: WireStatus(404, _Code.UNIMPLEMENTED),
+    NotCached: WireStatus(504, _Code.NOT_FOUND),
     UpstreamRefused: WireStatus(400, _Code.FAILED_PRECONDITION),
     UpstreamError: WireStatus(502, _Code.INTERNAL),
     KeyTrouble: WireStatus(503, _Code.UNAVAILABLE),
@@ -59,6 +64,7 @@ STATUS: Final[dict[type[GatewayError], WireStatus]] = {
     UpstreamBadAnswer: WireStatus(502, _Code.INTERNAL),
     UpstreamUnavailable: WireStatus(503, _Code.UNAVAILABLE),
     GatewayFault: WireStatus(500, _Code.INTERNAL),
+    NotKept: WireStatus(503, _Code.UNAVAILABLE),
     ShuttingDown: WireStatus(503, _Code.UNAVAILABLE),
     InternalError: WireStatus(500, _Code.INTERNAL),
 }

@@ -5,11 +5,14 @@ Editing pictures."""
 
 from collections import abc as _abc
 from gateway.v1 import edit_pb2 as _edit_pb2
+from gateway.v1 import image_pb2 as _image_pb2
 from gateway.v1 import options_pb2 as _options_pb2
 from gateway.v1 import segment_pb2 as _segment_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +24,41 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CacheMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_MODE_UNSPECIFIED: _CacheMode.ValueType  # 0
+    """A reusable result that is stored answers for nothing; else the edit is bought, and its result stored."""
+    CACHE_MODE_REFRESH: _CacheMode.ValueType  # 1
+    """Skips the look-up, and stores the result, reusable or not."""
+    CACHE_MODE_BYPASS: _CacheMode.ValueType  # 2
+    """Skips the look-up, and stores nothing."""
+    CACHE_MODE_REUSE: _CacheMode.ValueType  # 3
+    """Takes and stores any result, even of an edit that has no seed: an earlier picture is as good as a new one."""
+    CACHE_MODE_ONLY_IF_CACHED: _CacheMode.ValueType  # 4
+    """Takes a stored result, or fails with `NOT_CACHED`. Buys nothing."""
+
+class CacheMode(_CacheMode, metaclass=_CacheModeEnumTypeWrapper):
+    """CacheMode says what a caller wants of the cache. Values may be added.
+
+    A result is reusable unless the edit generates something that has no seed.
+    """
+
+CACHE_MODE_UNSPECIFIED: CacheMode.ValueType  # 0
+"""A reusable result that is stored answers for nothing; else the edit is bought, and its result stored."""
+CACHE_MODE_REFRESH: CacheMode.ValueType  # 1
+"""Skips the look-up, and stores the result, reusable or not."""
+CACHE_MODE_BYPASS: CacheMode.ValueType  # 2
+"""Skips the look-up, and stores nothing."""
+CACHE_MODE_REUSE: CacheMode.ValueType  # 3
+"""Takes and stores any result, even of an edit that has no seed: an earlier picture is as good as a new one."""
+CACHE_MODE_ONLY_IF_CACHED: CacheMode.ValueType  # 4
+"""Takes a stored result, or fails with `NOT_CACHED`. Buys nothing."""
+Global___CacheMode: _TypeAlias = CacheMode  # noqa: Y015
+
 @_typing.final
 class EditImageRequest(_message.Message):
     """EditImageRequest asks for one image edit."""
@@ -28,6 +66,9 @@ class EditImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EDIT_FIELD_NUMBER: _builtins.int
+    CACHE_MODE_FIELD_NUMBER: _builtins.int
+    cache_mode: Global___CacheMode.ValueType
+    """What the caller wants of the cache."""
     @_builtins.property
     def edit(self) -> _edit_pb2.Edit:
         """The edit. Required."""
@@ -36,14 +77,73 @@ class EditImageRequest(_message.Message):
         self,
         *,
         edit: _edit_pb2.Edit | None = ...,
+        cache_mode: Global___CacheMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "edit", b"edit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EditImageRequest: _TypeAlias = EditImageRequest  # noqa: Y015
+
+@_typing.final
+class StreamEditImageRequest(_message.Message):
+    """StreamEditImageRequest asks for one image edit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDIT_FIELD_NUMBER: _builtins.int
+    CACHE_MODE_FIELD_NUMBER: _builtins.int
+    cache_mode: Global___CacheMode.ValueType
+    """What the caller wants of the cache."""
+    @_builtins.property
+    def edit(self) -> _edit_pb2.Edit:
+        """The edit. Required."""
+
+    def __init__(
+        self,
+        *,
+        edit: _edit_pb2.Edit | None = ...,
+        cache_mode: Global___CacheMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "edit", b"edit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamEditImageRequest: _TypeAlias = StreamEditImageRequest  # noqa: Y015
+
+@_typing.final
+class StreamEditImageResponse(_message.Message):
+    """StreamEditImageResponse is one piece of the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the picture, 256 KiB at most."""
+    @_builtins.property
+    def result(self) -> Global___Result:
+        """What is known of the picture, without its bytes. First, and once."""
+
+    def __init__(
+        self,
+        *,
+        result: Global___Result | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "piece", b"piece", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "piece", b"piece", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["result", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___StreamEditImageResponse: _TypeAlias = StreamEditImageResponse  # noqa: Y015
 
 @_typing.final
 class EditImageResponse(_message.Message):
@@ -76,6 +176,9 @@ class RemoveBackgroundRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEGMENT_FIELD_NUMBER: _builtins.int
+    CACHE_MODE_FIELD_NUMBER: _builtins.int
+    cache_mode: Global___CacheMode.ValueType
+    """What the caller wants of the cache."""
     @_builtins.property
     def segment(self) -> _segment_pb2.Segment:
         """The cut-out. Required."""
@@ -84,10 +187,11 @@ class RemoveBackgroundRequest(_message.Message):
         self,
         *,
         segment: _segment_pb2.Segment | None = ...,
+        cache_mode: Global___CacheMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "segment", b"segment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,8 +237,10 @@ class Result(_message.Message):
     UNSUPPORTED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     EDIT_FURTHER_URL_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """The bytes of the picture."""
+    """The bytes of the picture, up to 3 MiB. Empty when it is larger: then `blob` names it, or it is streamed."""
     media_type: _builtins.str
     """Media type of the bytes, such as `image/png`."""
     digest: _builtins.str
@@ -159,6 +265,14 @@ class Result(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """What is doubtful about the call though it was served."""
 
+    @_builtins.property
+    def blob(self) -> _image_pb2.BlobRef:
+        """The picture by its content. `BlobService.Download` has its bytes for a day at least when `image` is empty."""
+
+    @_builtins.property
+    def cache(self) -> Global___CacheReport:
+        """How the cache came into the answer."""
+
     def __init__(
         self,
         *,
@@ -172,10 +286,12 @@ class Result(_message.Message):
         unsupported_attributes: _abc.Iterable[_builtins.str] | None = ...,
         edit_further_url: _builtins.str = ...,
         warnings: _abc.Iterable[Global___Finding] | None = ...,
+        blob: _image_pb2.BlobRef | None = ...,
+        cache: Global___CacheReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "blob", b"blob", "cache", b"cache", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "edit_further_url", b"edit_further_url", "image", b"image", "media_type", b"media_type", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score", "unsupported_attributes", b"unsupported_attributes", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "blob", b"blob", "cache", b"cache", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "edit_further_url", b"edit_further_url", "image", b"image", "media_type", b"media_type", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score", "unsupported_attributes", b"unsupported_attributes", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__background_seed: _TypeAlias = _typing.Literal["background_seed"]  # noqa: Y015
     _WhichOneofArgType__background_seed: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed"]  # noqa: Y015
@@ -193,6 +309,50 @@ class Result(_message.Message):
 Global___Result: _TypeAlias = Result  # noqa: Y015
 
 @_typing.final
+class CacheReport(_message.Message):
+    """CacheReport says how the cache came into an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HIT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    AGE_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    SAVED_MILLI_CREDITS_FIELD_NUMBER: _builtins.int
+    hit: _builtins.bool
+    """Whether a stored result answered."""
+    source: _builtins.str
+    """Where the result was found, `memory` or `redis`; for a miss, why none was looked for or found: `miss`,
+    `unseeded`, `refresh`, `bypass`.
+    """
+    saved_milli_credits: _builtins.int
+    """What the hit cost when it was bought, in thousandths of a credit."""
+    @_builtins.property
+    def age(self) -> _duration_pb2.Duration:
+        """Time since the result was bought. Of a hit."""
+
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """Time for which the result is kept from now on. Absent: it is not kept."""
+
+    def __init__(
+        self,
+        *,
+        hit: _builtins.bool = ...,
+        source: _builtins.str = ...,
+        age: _duration_pb2.Duration | None = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        saved_milli_credits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "hit", b"hit", "saved_milli_credits", b"saved_milli_credits", "source", b"source", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheReport: _TypeAlias = CacheReport  # noqa: Y015
+
+@_typing.final
 class PlanEditRequest(_message.Message):
     """PlanEditRequest names the call to plan."""
 
@@ -200,6 +360,9 @@ class PlanEditRequest(_message.Message):
 
     EDIT_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
+    CACHE_MODE_FIELD_NUMBER: _builtins.int
+    cache_mode: Global___CacheMode.ValueType
+    """What the caller would want of the cache."""
     @_builtins.property
     def edit(self) -> _edit_pb2.Edit:
         """An image edit."""
@@ -213,10 +376,11 @@ class PlanEditRequest(_message.Message):
         *,
         edit: _edit_pb2.Edit | None = ...,
         segment: _segment_pb2.Segment | None = ...,
+        cache_mode: Global___CacheMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "edit", b"edit", "segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "edit", b"edit", "segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "call", b"call", "edit", b"edit", "segment", b"segment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_call: _TypeAlias = _typing.Literal["edit", "segment"]  # noqa: Y015
     _WhichOneofArgType_call: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
@@ -236,12 +400,15 @@ class PlanEditResponse(_message.Message):
     COST_MILLI_CREDITS_FIELD_NUMBER: _builtins.int
     BILLED_AS_FIELD_NUMBER: _builtins.int
     UNSEEDED_FIELD_NUMBER: _builtins.int
+    HIT_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Content address of the edit, SHA-256 in lower-case hex. Empty for a call that is not valid."""
     cost_milli_credits: _builtins.int
-    """What the call would cost the tenant, in thousandths of a credit."""
+    """What the call would cost the tenant now, in thousandths of a credit: nothing for a hit."""
     billed_as: _options_pb2.Billing.ValueType
     """What the call would be billed as."""
+    hit: _builtins.bool
+    """Whether a stored result would answer the call."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """Everything for which the call would be refused. Empty: it is valid."""
@@ -263,10 +430,11 @@ class PlanEditResponse(_message.Message):
         cost_milli_credits: _builtins.int = ...,
         billed_as: _options_pb2.Billing.ValueType = ...,
         unseeded: _abc.Iterable[_builtins.str] | None = ...,
+        hit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billed_as", b"billed_as", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "unseeded", b"unseeded", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billed_as", b"billed_as", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "hit", b"hit", "unseeded", b"unseeded", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,8 +33,8 @@ class EditServiceStub(object):
     `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
     `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
 
-    A message holds pictures of up to 30 MB, so it may be up to 64 MiB: clients have to raise their limits
-    (`grpc.max_receive_message_length`, 4 MiB by default).
+    Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
+    has 4 MiB at most, which is what clients take by default.
     """
 
     def __init__(self, channel):
@@ -47,6 +47,11 @@ class EditServiceStub(object):
                 '/gateway.v1.EditService/EditImage',
                 request_serializer=gateway_dot_v1_dot_edit__service__pb2.EditImageRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_edit__service__pb2.EditImageResponse.FromString,
+                _registered_method=True)
+        self.StreamEditImage = channel.unary_stream(
+                '/gateway.v1.EditService/StreamEditImage',
+                request_serializer=gateway_dot_v1_dot_edit__service__pb2.StreamEditImageRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_edit__service__pb2.StreamEditImageResponse.FromString,
                 _registered_method=True)
         self.RemoveBackground = channel.unary_unary(
                 '/gateway.v1.EditService/RemoveBackground',
@@ -68,8 +73,8 @@ class EditServiceServicer(object):
     `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
     `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
 
-    A message holds pictures of up to 30 MB, so it may be up to 64 MiB: clients have to raise their limits
-    (`grpc.max_receive_message_length`, 4 MiB by default).
+    Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
+    has 4 MiB at most, which is what clients take by default.
     """
 
     def EditImage(self, request, context):
@@ -78,13 +83,23 @@ class EditServiceServicer(object):
         Errors, by code and reason, and the caller's move:
         - UNAUTHENTICATED `UNAUTHENTICATED`: send a valid key.
         - INVALID_ARGUMENT `INVALID_REQUEST`: mend the fields that BadRequest names. Nothing was spent.
-        - INVALID_ARGUMENT `MALFORMED_MESSAGE`: the bytes are no message of this type.
+        - FAILED_PRECONDITION `BLOB_NOT_FOUND`: upload the pictures that BadRequest names, and call again.
+        - NOT_FOUND `NOT_CACHED`: with `ONLY_IF_CACHED`, no stored result answers the call.
         - FAILED_PRECONDITION `UPSTREAM_REFUSED`: Photoroom refuses this edit of this picture, and would again.
         - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`: nothing
         was spent; call again, after RetryInfo's wait where there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
         - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEditImage(self, request, context):
+        """StreamEditImage is EditImage for results of any size: the picture comes in pieces behind what is known of it.
+
+        Errors as of EditImage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,8 +117,8 @@ class EditServiceServicer(object):
     def PlanEdit(self, request, context):
         """PlanEdit says what a call would do and cost, and spends nothing.
 
-        What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED and `MALFORMED_MESSAGE` as of
-        EditImage.
+        What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED as of EditImage, and INVALID_ARGUMENT
+        when the message itself cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,6 +131,11 @@ def add_EditServiceServicer_to_server(servicer, server):
                     servicer.EditImage,
                     request_deserializer=gateway_dot_v1_dot_edit__service__pb2.EditImageRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_edit__service__pb2.EditImageResponse.SerializeToString,
+            ),
+            'StreamEditImage': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamEditImage,
+                    request_deserializer=gateway_dot_v1_dot_edit__service__pb2.StreamEditImageRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_edit__service__pb2.StreamEditImageResponse.SerializeToString,
             ),
             'RemoveBackground': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveBackground,
@@ -143,8 +163,8 @@ class EditService(object):
     `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
     `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
 
-    A message holds pictures of up to 30 MB, so it may be up to 64 MiB: clients have to raise their limits
-    (`grpc.max_receive_message_length`, 4 MiB by default).
+    Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
+    has 4 MiB at most, which is what clients take by default.
     """
 
     @staticmethod
@@ -164,6 +184,33 @@ class EditService(object):
             '/gateway.v1.EditService/EditImage',
             gateway_dot_v1_dot_edit__service__pb2.EditImageRequest.SerializeToString,
             gateway_dot_v1_dot_edit__service__pb2.EditImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEditImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gateway.v1.EditService/StreamEditImage',
+            gateway_dot_v1_dot_edit__service__pb2.StreamEditImageRequest.SerializeToString,
+            gateway_dot_v1_dot_edit__service__pb2.StreamEditImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

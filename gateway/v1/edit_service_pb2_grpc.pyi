@@ -20,8 +20,8 @@ class EditServiceStub:
     `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
     `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
 
-    A message holds pictures of up to 30 MB, so it may be up to 64 MiB: clients have to raise their limits
-    (`grpc.max_receive_message_length`, 4 MiB by default).
+    Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
+    has 4 MiB at most, which is what clients take by default.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -31,13 +31,19 @@ class EditServiceStub:
     Errors, by code and reason, and the caller's move:
     - UNAUTHENTICATED `UNAUTHENTICATED`: send a valid key.
     - INVALID_ARGUMENT `INVALID_REQUEST`: mend the fields that BadRequest names. Nothing was spent.
-    - INVALID_ARGUMENT `MALFORMED_MESSAGE`: the bytes are no message of this type.
+    - FAILED_PRECONDITION `BLOB_NOT_FOUND`: upload the pictures that BadRequest names, and call again.
+    - NOT_FOUND `NOT_CACHED`: with `ONLY_IF_CACHED`, no stored result answers the call.
     - FAILED_PRECONDITION `UPSTREAM_REFUSED`: Photoroom refuses this edit of this picture, and would again.
     - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`: nothing
       was spent; call again, after RetryInfo's wait where there is one.
     - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
     - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
     - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.
+    """
+    StreamEditImage: _aio.UnaryStreamMultiCallable[_edit_service_pb2.StreamEditImageRequest, _edit_service_pb2.StreamEditImageResponse]
+    """StreamEditImage is EditImage for results of any size: the picture comes in pieces behind what is known of it.
+
+    Errors as of EditImage.
     """
     RemoveBackground: _aio.UnaryUnaryMultiCallable[_edit_service_pb2.RemoveBackgroundRequest, _edit_service_pb2.RemoveBackgroundResponse]
     """RemoveBackground cuts the subject out of one picture, a fifth of the price of an edit.
@@ -47,8 +53,8 @@ class EditServiceStub:
     PlanEdit: _aio.UnaryUnaryMultiCallable[_edit_service_pb2.PlanEditRequest, _edit_service_pb2.PlanEditResponse]
     """PlanEdit says what a call would do and cost, and spends nothing.
 
-    What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED and `MALFORMED_MESSAGE` as of
-    EditImage.
+    What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED as of EditImage, and INVALID_ARGUMENT
+    when the message itself cannot be read.
     """
 
 class EditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,8 +65,8 @@ class EditServiceServicer(metaclass=_abc_1.ABCMeta):
     `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
     `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
 
-    A message holds pictures of up to 30 MB, so it may be up to 64 MiB: clients have to raise their limits
-    (`grpc.max_receive_message_length`, 4 MiB by default).
+    Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
+    has 4 MiB at most, which is what clients take by default.
     """
 
     @_abc_1.abstractmethod
@@ -74,13 +80,25 @@ class EditServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors, by code and reason, and the caller's move:
         - UNAUTHENTICATED `UNAUTHENTICATED`: send a valid key.
         - INVALID_ARGUMENT `INVALID_REQUEST`: mend the fields that BadRequest names. Nothing was spent.
-        - INVALID_ARGUMENT `MALFORMED_MESSAGE`: the bytes are no message of this type.
+        - FAILED_PRECONDITION `BLOB_NOT_FOUND`: upload the pictures that BadRequest names, and call again.
+        - NOT_FOUND `NOT_CACHED`: with `ONLY_IF_CACHED`, no stored result answers the call.
         - FAILED_PRECONDITION `UPSTREAM_REFUSED`: Photoroom refuses this edit of this picture, and would again.
         - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`: nothing
           was spent; call again, after RetryInfo's wait where there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
         - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamEditImage(
+        self,
+        request: _edit_service_pb2.StreamEditImageRequest,
+        context: _aio.ServicerContext[_edit_service_pb2.StreamEditImageRequest, _abc.AsyncIterator[_edit_service_pb2.StreamEditImageResponse]],
+    ) -> _abc.AsyncIterator[_edit_service_pb2.StreamEditImageResponse]:
+        """StreamEditImage is EditImage for results of any size: the picture comes in pieces behind what is known of it.
+
+        Errors as of EditImage.
         """
 
     @_abc_1.abstractmethod
@@ -102,8 +120,8 @@ class EditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_edit_service_pb2.PlanEditResponse]:
         """PlanEdit says what a call would do and cost, and spends nothing.
 
-        What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED and `MALFORMED_MESSAGE` as of
-        EditImage.
+        What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED as of EditImage, and INVALID_ARGUMENT
+        when the message itself cannot be read.
         """
 
 def add_EditServiceServicer_to_server(servicer: EditServiceServicer, server: _aio.Server) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gateway.v1 import options_pb2 as gateway_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gateway/v1/image.proto\x12\ngateway.v1\x1a\x18gateway/v1/options.proto\"(\n\x05Image\x12\x0e\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00\x42\x0f\n\x07\x63ontent\x12\x04\xa0\xb5\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gateway/v1/image.proto\x12\ngateway.v1\x1a\x18gateway/v1/options.proto\"M\n\x05Image\x12\x0e\n\x04\x64\x61ta\x18\x01 \x01(\x0cH\x00\x12#\n\x04\x62lob\x18\x02 \x01(\x0b\x32\x13.gateway.v1.BlobRefH\x00\x42\x0f\n\x07\x63ontent\x12\x04\xa0\xb5\x18\x01\"-\n\x07\x42lobRef\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].oneofs_by_name['content']._loaded_options = None
   _globals['_IMAGE'].oneofs_by_name['content']._serialized_options = b'\240\265\030\001'
   _globals['_IMAGE']._serialized_start=64
-  _globals['_IMAGE']._serialized_end=104
+  _globals['_IMAGE']._serialized_end=141
+  _globals['_BLOBREF']._serialized_start=143
+  _globals['_BLOBREF']._serialized_end=188
 # @@protoc_insertion_point(module_scope)

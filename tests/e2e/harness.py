@@ -148,12 +148,18 @@ async def world(
     settings: EmulatorSettings | None = None,
     *,
     changes: Mapping[str, Any] | None = None,
+    timeout: str | None = None,
 ) -> AsyncIterator[World]:
-    """Run everything on free ports; `changes` replaces top-level keys of the configuration."""
+    """Run everything on free ports.
+
+    `changes` replaces top-level keys of the configuration; `timeout` bounds every upstream call.
+    """
     settings = settings or EmulatorSettings()
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         document = _document(emulator.url, settings) | dict(changes or {})
+        if timeout is not None:
+            document["upstream"]["timeouts"] = {"edit": timeout, "generative": timeout}
         config = parse_config(json.dumps(document), _secrets(settings))
         gateway = await stack.enter_async_context(running_gateway(config))
         http = await stack.enter_async_context(aiohttp.ClientSession())

@@ -44,6 +44,28 @@ def test_copyright_is_kept_when_asked_for(mode: str, kept: str | None) -> None:
     assert kept == picture.getexif().get(0x8298)
 
 
+@pytest.mark.parametrize("format_", ["png", "jpeg", "webp", "avif"])
+def test_xmp_is_kept_when_asked_for(format_: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+    data = encoded(photo(), "JPEG", xmp=xmp)
+    assert xmp == draw({"preserveMetadata": "xmp", "export.format": format_}, data).info["xmp"]
+    assert "xmp" not in draw({"export.format": format_}, data).info
+
+
+def test_kept_fields_are_written_as_xmp_too_for_those_who_read_only_that() -> None:
+    exif = Image.Exif()
+    exif[0x8298] = "me & you"
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0by hand"
+    data = encoded(photo(), "JPEG", exif=exif)
+    picture = draw(
+        {"preserveMetadata": "exifSubsetWithXmpCompatibility", "export.format": "jpeg"}, data
+    )
+    assert "me & you" == picture.getexif()[0x8298]
+    assert b"ASCII\0\0\0by hand" == picture.getexif().get_ifd(0x8769)[0x9286]
+    assert b">me &amp; you<" in picture.info["xmp"]
+    assert b">by hand<" in picture.info["xmp"]
+
+
 def test_the_profile_of_the_original_is_kept_when_asked_for() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = encoded(photo(), "PNG", icc_profile=profile)

@@ -42,7 +42,9 @@ class Cluster:
             node.admin("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
         for node, bus in list(zip(self._nodes, self._buses, strict=True))[1:]:
             self._nodes[0].admin("CLUSTER", "MEET", HOST, node.port, bus)
-        wait_until(lambda: all(len(_table(n)) == len(self._nodes) for n in self._nodes), "a meeting")
+        wait_until(
+            lambda: all(len(_table(n)) == len(self._nodes) for n in self._nodes), "a meeting"
+        )
         for master, replica in zip(masters, replicas, strict=True):
             replica.admin("CLUSTER", "REPLICATE", master.admin("CLUSTER", "MYID").decode())
         self.wait()
@@ -56,9 +58,11 @@ class Cluster:
         return [n for n in self._nodes if n.is_running and n.admin("ROLE")[0] == b"master"]
 
     def heal(self) -> None:
-        """Start again what was killed, and wait until it has found its place."""
+        """Start again what was killed, let go on what was frozen, and wait until all is well."""
         for node in self._nodes:
-            if not node.is_running:
+            if node.is_running:
+                node.thaw()
+            else:
                 node.start()
         self.wait()
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 import pytest
 
@@ -27,6 +27,7 @@ __all__ = [
     "redis_program",
     "sentinel_set",
     "start_server",
+    "unavailable",
     "valkey",
     "valkey_program",
 ]
@@ -34,6 +35,13 @@ __all__ = [
 Running = TypeVar("Running", Server, SentinelSet, Cluster)
 StartServer: TypeAlias = Callable[..., Server]
 """Starts a server with more command-line options; it lives as long as the test."""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test; in CI, fail it."""
+    if "CI" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @contextmanager
@@ -56,8 +64,7 @@ def redis_program() -> Path:
     """Debian's redis-server."""
     program = redis_server_program()
     if program is None:
-        reason = "redis-server is not installed: make system-deps"
-        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
+        unavailable("redis-server is not installed: make system-deps")
     return program
 
 

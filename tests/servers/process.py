@@ -56,7 +56,9 @@ class Server:
     @property
     def url(self) -> str:
         """URL for the gateway."""
-        return f"unix://{self._where}" if isinstance(self._where, Path) else f"redis://{self.address}"
+        return (
+            f"unix://{self._where}" if isinstance(self._where, Path) else f"redis://{self.address}"
+        )
 
     @property
     def address(self) -> str:
@@ -92,7 +94,8 @@ class Server:
             client = redis.Redis(host=HOST, port=self._where, protocol=2, socket_timeout=5)
         client.response_callbacks.clear()
         with client:
-            return client.execute_command(*command)
+            execute: Callable[..., Any] = client.execute_command
+            return execute(*command)
 
     def freeze(self) -> None:
         """Let it hang: it accepts connections and answers nothing."""

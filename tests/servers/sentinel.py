@@ -57,10 +57,16 @@ class SentinelSet:
         wait_until(lambda: all(map(_knows_all, self._sentinels)), "sentinels that know each other")
 
     def heal(self) -> None:
-        """Start again what was killed, as a replica: the sentinels would take ten seconds to say so."""
+        """Start again what was killed and let go on what was frozen.
+
+        A master of the past is told its new part here: the sentinels would take ten seconds to do so.
+        """
         for server in self._data:
-            if not server.is_running:
+            if server.is_running:
+                server.thaw()
+            else:
                 server.start()
+            if server is not self.master():
                 server.admin("REPLICAOF", HOST, self.master().port)
         self.wait()
 

@@ -249,4 +249,4 @@ async def test_a_blob_that_is_there_is_not_written_again(valkey_world: World) ->
 
 async def _found(world: World, digest: str) -> Answer | None:
     found = await world.redis().find(key_of(digest))
-    return found and found.answer
+    return None if found is None else found.answer

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
 from gateway.v1 import image_pb2, options_pb2
@@ -33,7 +33,7 @@ _UNITS = (("%", "percent"), ("px", "pixels"))
 
 
 class NotExpressible(Exception):
-    """The message has no way to say this: an enum's unknown text, words where a number belongs."""
+    """The message has no way to say this: an unknown text of an enum, two members of a oneof."""
 
 
 def edit_message_from_wire(
@@ -93,7 +93,10 @@ def _build(
     }
     for name, text in headers.items():
         tree.setdefault("modelVersions", {})[versions[name]] = text
-    return ParseDict(_with_lists(tree), message)
+    try:
+        return ParseDict(_with_lists(tree), message)
+    except ParseError as error:
+        raise NotExpressible(str(error)) from None
 
 
 def _put(

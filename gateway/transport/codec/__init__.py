@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.domain.edit import Operation
-from gateway.transport.codec.message import draft_from_message
+from gateway.transport.codec.message import INLINE_BYTES, SHA256, draft_from_message
 from gateway.transport.codec.resolve import proto_path, wire_names
 from gateway.transport.codec.schema import BILLED_AS, Group, compile_group
 from gateway.transport.codec.wire import WireCodec, WireFile
@@ -12,6 +12,8 @@ from gateway.v1.segment_pb2 import Segment
 
 __all__ = [
     "BILLED_AS",
+    "INLINE_BYTES",
+    "SHA256",
     "Group",
     "WireCodec",
     "WireFile",

@@ -68,11 +68,14 @@ class DraftBuilder:
 
     def picture(self, name: str, data: bytes, ref: ImageRef | None = None) -> None:
         """Put a picture into the slot of that wire name."""
-        if not self._fresh(name):
-            return
         ref = ref or ImageRef.of(data)
-        self._images[name] = ImageSlot(name, ref)
+        self.named(name, ref)
         self._pictures[ref] = data
+
+    def named(self, name: str, ref: ImageRef) -> None:
+        """Put a picture whose bytes are kept elsewhere into the slot of that wire name."""
+        if self._fresh(name):
+            self._images[name] = ImageSlot(name, ref)
 
     def build(self) -> Draft:
         """Return all that was found."""

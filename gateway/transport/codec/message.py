@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from gateway.domain.edit import Operation
+from gateway.domain.edit import ImageRef, Operation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.ports import Draft
 from gateway.transport.codec.draft import DraftBuilder
 from gateway.transport.codec.resolve import KEY, extra_path, header_leaves, resolve
 from gateway.transport.codec.schema import Group, Leaf, Many, Slot, Union
-from gateway.v1.image_pb2 import Image
+from gateway.v1.image_pb2 import BlobRef, Image
 
-__all__ = ["draft_from_message", "unknown_fields"]
+__all__ = ["INLINE_BYTES", "SHA256", "draft_from_message", "unknown_fields"]
+
+INLINE_BYTES = 3 * 1024 * 1024
+"""Bytes of all inline pictures of a message together: with what stands around them it stays below the
+4 MiB that a client takes by default."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""A SHA-256 in lower-case hex."""
 
 _KEY_FORM = "keys have 1 to 128 characters, no . [ ] and no control character among them"
 
@@ -42,6 +50,7 @@ class _Walk:
         self._root = root
         self.out = out
         self._tenant = tenant
+        self._inline = 0
 
     def group(self, group: Group, message: Message, prefix: str) -> None:
         self._refuse_unknown(message, prefix)
@@ -79,10 +88,25 @@ class _Walk:
 
     def _slot(self, name: str, image: Image) -> None:
         self._refuse_unknown(image, name + ".")
-        if image.WhichOneof("content") is None:
-            self.out.refuse(name, Code.VALUE_MISSING, "needs the picture's bytes")
-            return
-        self.out.picture(name, image.data)
+        match image.WhichOneof("content"):
+            case None:
+                self.out.refuse(name, Code.VALUE_MISSING, "needs the picture's bytes")
+            case "blob":
+                self._blob(name, image.blob)
+            case _:
+                self._inline += len(image.data)
+                if self._inline > INLINE_BYTES:
+                    why = f"inline pictures have {INLINE_BYTES} bytes together at most: upload it"
+                    self.out.refuse(name, Code.INLINE_TOO_LARGE, why)
+                self.out.picture(name, image.data)
+
+    def _blob(self, name: str, blob: BlobRef) -> None:
+        self._refuse_unknown(blob, name + ".")
+        if not SHA256.fullmatch(blob.sha256) or blob.size_bytes < 0:
+            why = "needs a SHA-256 of 64 lower-case hex digits, and a size"
+            self.out.refuse(name, Code.BAD_DIGEST, why)
+        else:
+            self.out.named(name, ImageRef(blob.sha256, blob.size_bytes))
 
     def _many(self, many: Many, name: str, value: object) -> None:
         if isinstance(value, Mapping):

@@ -11,13 +11,17 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.domain.answer import AccountState
+from gateway.domain.calls import Call, Delivery, Record
 from gateway.domain.edit import Operation
-from gateway.domain.errors import GatewayError, RouteNotServed
-from gateway.pipeline import Call, Delivery, Editor, Record
-from gateway.transport.codec import Group, WireCodec
+from gateway.domain.errors import GatewayError, InvalidRequest, RouteNotServed, Violation
+from gateway.domain.image_header import sniff
+from gateway.domain.violations import Code
+from gateway.pipeline import Editor
+from gateway.transport.codec import SHA256, Group, WireCodec
 from gateway.transport.credential import credential_of
 from gateway.transport.request_id import request_id
 from gateway.transport.rest.bodies import BodyReader, wants_json
+from gateway.transport.rest.caching import is_unchanged
 from gateway.transport.rest.shapes import (
     REQUEST_ID,
     delivery_headers,
@@ -30,7 +34,13 @@ __all__ = ["rest_app"]
 
 _Serve: TypeAlias = Callable[[web.Request, str], Awaitable[web.Response]]
 
-_ROUTES = ("GET|POST /v2/edit", "POST /v1/segment", "GET /v2/account", "GET /v1/account")
+_ROUTES = (
+    "GET|POST /v2/edit",
+    "POST /v1/segment",
+    "GET /v2/account",
+    "GET /v1/account",
+    "GET /blobs/{sha256}",
+)
 _INSTEAD: Mapping[str, str] = {
     "/v1/render": "use /v2/edit with templateId",
     "/v1/instant-backgrounds": "use /v2/edit with background.prompt",
@@ -47,6 +57,7 @@ def rest_app(editor: Editor, schemas: Mapping[Operation, Group]) -> web.Applicat
         ("GET /v2/edit", door.edit),
         ("POST /v2/edit", door.edit),
         ("POST /v1/segment", door.segment),
+        ("GET /blobs/{sha256}", door.blob),
         ("GET /v2/account", door.account_v2),
         ("GET /v1/account", door.account_v1),
         ("* /{path:.*}", door.nowhere),
@@ -82,7 +93,30 @@ class _Door:
 
     async def edit(self, request: web.Request, name: str) -> web.Response:
         delivery = await self._deliver(request, name, Operation.EDIT)
+        if is_unchanged(request, delivery.body.sha256):
+            return web.Response(status=304, headers=delivery_headers(delivery, name))
         return _picture(delivery, name)
+
+    async def blob(self, request: web.Request, name: str) -> web.Response:
+        sha256 = request.match_info["sha256"]
+        if not SHA256.fullmatch(sha256):
+            why = "must be a SHA-256, 64 lower-case hex digits"
+            raise InvalidRequest([Violation("sha256", Code.BAD_DIGEST, why)])
+        data = await self._editor.download(_call(request, name, "download"), sha256)
+        headers = CIMultiDict(
+            {
+                REQUEST_ID: name,
+                "ETag": f'"{sha256}"',
+                "Cache-Control": "private, immutable, max-age=86400",
+                # What a tenant uploaded is never to be run as a page of this origin.
+                "X-Content-Type-Options": "nosniff",
+            }
+        )
+        if is_unchanged(request, sha256):
+            return web.Response(status=304, headers=headers)
+        kind = sniff(data)
+        media_type = kind.media_type if kind else "application/octet-stream"
+        return web.Response(body=data, headers=headers, content_type=media_type)
 
     async def segment(self, request: web.Request, name: str) -> web.Response:
         delivery = await self._deliver(request, name, Operation.SEGMENT)

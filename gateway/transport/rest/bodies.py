@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -16,14 +16,16 @@ from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.ports import Draft
 from gateway.transport.codec import WireCodec, WireFile
-from gateway.transport.form import FilePart, Form, FormLimits
+from gateway.transport.form import FilePart, Form, FormCode, FormLimits, refusal
 from gateway.transport.multipart_reader import read_form
+from gateway.transport.rest.caching import cache_mode
 from gateway.transport.urlencoded import parse_urlencoded
 
 __all__ = ["BodyReader", "wants_json"]
 
 _MIB = 1024 * 1024
 _JSON_SLACK = 64 * 1024
+_LONGEST_NAME = 256
 
 
 class BodyReader:
@@ -32,75 +34,108 @@ class BodyReader:
     def __init__(self, codec: WireCodec, operation: Operation) -> None:
         self._codec = codec
         self._operation = operation
+        self._slot = "imageFile" if operation is Operation.EDIT else "image_file"
         picture = PICTURE_LIMITS[operation].max_bytes
         # Several pictures may stand in one edit; all of them together are bounded too.
         together = 3 * picture if operation is Operation.EDIT else picture + _MIB
         self._limits = FormLimits(body=together, file=picture)
 
     async def read(self, request: web.Request, tenant: Tenant) -> Draft:
-        """Read query and body. Raises InvalidRequest and BodyTooLarge."""
+        """Read query, headers and body. Raises InvalidRequest and BodyTooLarge."""
+        mode = cache_mode(request)
         query = parse_urlencoded(request.rel_url.raw_query_string, self._limits)
-        if request.method == "GET":
-            return self._draft(Form(fields=query), request, tenant)
-        if request.content_type == "application/json" and self._operation is Operation.SEGMENT:
-            form = self._json_form(await self._whole_body(request))
-        else:
-            if not request.body_exists:
-                raise InvalidRequest([Violation("body", Code.EMPTY_BODY, "is empty")])
-            form = await read_form(
-                request.headers.get("Content-Type", ""),
-                request.content.iter_any(),
-                self._limits,
-                self._codec.is_slot,
-            )
-        if query and self._operation is Operation.EDIT:
+        form = Form() if request.method == "GET" else await self._form(request, query)
+        files = [WireFile(part.name, part.data, part.ref) for part in form.files]
+        fields = query + form.fields
+        draft = self._codec.read(fields, files, _lower(request.headers), tenant)
+        return replace(draft, mode=mode)
+
+    async def _form(self, request: web.Request, query: tuple[tuple[str, str], ...]) -> Form:
+        """Read a body: a form, JSON of an older client, or the picture itself beside its query."""
+        if not request.body_exists:
+            raise InvalidRequest([Violation("body", Code.EMPTY_BODY, "is empty")])
+        kind = request.content_type
+        if kind.startswith("image/"):
+            data = await self._whole_body(request, self._limits.file)
+            return Form(files=(FilePart(self._slot, None, kind, data, ImageRef.of(data)),))
+        if self._operation is Operation.SEGMENT:
+            if kind == "application/json":
+                # Base64 is a third larger than the picture in it.
+                limit = self._limits.file * 4 // 3 + _JSON_SLACK
+                return _json_form(await self._whole_body(request, limit))
+        elif query:
             raise InvalidRequest(
                 [Violation(n, Code.QUERY_NOT_ALLOWED, "belongs into the form") for n, _ in query]
             )
-        return self._draft(Form(query + form.fields, form.files), request, tenant)
+        return await read_form(
+            request.headers.get("Content-Type", ""),
+            _chunks(request),
+            self._limits,
+            self._codec.is_slot,
+        )
 
-    def _draft(self, form: Form, request: web.Request, tenant: Tenant) -> Draft:
-        files = [WireFile(part.name, part.data, part.ref) for part in form.files]
-        return self._codec.read(form.fields, files, _lower(request.headers), tenant)
-
-    async def _whole_body(self, request: web.Request) -> bytes:
-        """Read a JSON body: base64 is a third larger than the picture in it."""
-        limit = self._limits.file * 4 // 3 + _JSON_SLACK
+    async def _whole_body(self, request: web.Request, limit: int) -> bytes:
         chunks, size = [], 0
-        async for chunk in request.content.iter_any():
+        async for chunk in _chunks(request):
             size += len(chunk)
             if size > limit:
                 raise BodyTooLarge(f"the body is larger than {limit} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
 
-    @staticmethod
-    def _json_form(body: bytes) -> Form:
-        """Read `{"image_file_b64": ..., "format": ...}`, the body of one older client."""
-        wrong = [Violation("body", Code.MALFORMED_JSON, "must be a JSON object of texts")]
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
-            raise InvalidRequest(wrong) from None
-        if not isinstance(value, dict):
-            raise InvalidRequest(wrong)
-        encoded = value.pop("image_file_b64", "")
-        fields = []
-        for name, item in value.items():
-            if isinstance(item, bool):
-                fields.append((name, "true" if item else "false"))
-            elif isinstance(item, str):
-                fields.append((name, item))
-            else:
-                raise InvalidRequest([Violation(name[:256], Code.MALFORMED_JSON, "must be a text")])
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise InvalidRequest(
-                [Violation("image_file_b64", Code.MALFORMED_JSON, "must be base64")]
-            ) from None
-        picture = FilePart("image_file", None, None, data, ImageRef.of(data))
-        return Form(tuple(fields), (picture,) if encoded else ())
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the body as it comes. Raises InvalidRequest when its coding is broken."""
+    try:
+        async for chunk in request.content.iter_any():
+            yield chunk
+    except web.RequestPayloadError:
+        text = "is not what Transfer-Encoding or Content-Encoding says"
+        raise refusal("body", FormCode.BAD_CODING, text) from None
+
+
+def _json_form(body: bytes) -> Form:
+    """Read `{"image_file_b64": ..., "format": ...}`, the body of one older client."""
+    try:
+        # As pairs, so that a member that stands twice is seen.
+        members: object = json.loads(body, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        members = None
+    if not isinstance(members, tuple):
+        raise _malformed("body", "must be a JSON object of texts")
+    fields, files = [], []
+    for name, value in members:
+        if not _is_text(name):
+            raise _malformed("body", "has a name that is no Unicode text")
+        if name != "image_file_b64":
+            fields.append((name, _member_text(name, value)))
+        elif data := _member_bytes(name, value):
+            files.append(FilePart("image_file", None, None, data, ImageRef.of(data)))
+    return Form(tuple(fields), tuple(files))
+
+
+def _member_text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str) or not _is_text(value):
+        raise _malformed(name[:_LONGEST_NAME], "must be a text")
+    return value
+
+
+def _member_bytes(name: str, value: object) -> bytes:
+    try:
+        return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
+    except ValueError:
+        raise _malformed(name, "must be base64") from None
+
+
+def _is_text(value: str) -> bool:
+    r"""Whether it is Unicode text: JSON can escape half a character, as in `\ud800`."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _malformed(field: str, text: str) -> InvalidRequest:
+    return InvalidRequest([Violation(field, Code.MALFORMED_JSON, text)])
 
 
 def wants_json(request: web.Request) -> bool:

@@ -12,9 +12,10 @@ import math
 from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.domain.calls import Delivery
 from gateway.domain.credits import milli_text
 from gateway.domain.errors import GatewayError, InvalidRequest, Violation
-from gateway.pipeline import Delivery
+from gateway.transport.rest.caching import cache_headers
 from gateway.transport.status import wire_status
 
 __all__ = ["REQUEST_ID", "delivery_headers", "error_response", "json_response"]
@@ -59,9 +60,11 @@ def json_response(
 def delivery_headers(delivery: Delivery, request_id: str) -> CIMultiDict[str]:
     """Return the headers of a served picture, its media type apart."""
     headers = CIMultiDict(delivery.answer.headers)
+    headers.extend(cache_headers(delivery.cache, delivery.body.sha256))
     headers[REQUEST_ID] = request_id
     headers["Gateway-Digest"] = delivery.digest
     headers["Gateway-Cost"] = milli_text(delivery.cost_milli)
+    headers["Gateway-Saved"] = milli_text(delivery.cache.saved_milli)
     if delivery.ignored:
         ours = ", ".join(_header_text(name) for name in delivery.ignored)
         theirs = headers.get(_UNSUPPORTED)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from google.protobuf.duration_pb2 import Duration
+
 from gateway.domain.answer import Answer
+from gateway.domain.calls import Delivery, FromCache
 from gateway.domain.errors import Violation
 from gateway.domain.numbers import read_number
-from gateway.pipeline import Delivery
-from gateway.v1.edit_service_pb2 import Finding, Result
+from gateway.transport.codec import INLINE_BYTES
+from gateway.v1.edit_service_pb2 import CacheReport, Finding, Result
+from gateway.v1.image_pb2 import BlobRef
 
 __all__ = ["findings", "result_message"]
 
@@ -18,8 +22,9 @@ _UNSUPPORTED_PREFIX = "Unsupported attributes:"
 def result_message(delivery: Delivery, path_of: Callable[[str], str]) -> Result:
     """Return the message of a served picture."""
     answer = delivery.answer
+    by_reference = delivery.kept and delivery.body.size > INLINE_BYTES
     return Result(
-        image=answer.body,
+        image=b"" if by_reference else answer.body,
         media_type=answer.media_type,
         digest=delivery.digest,
         cost_milli_credits=delivery.cost_milli,
@@ -29,6 +34,8 @@ def result_message(delivery: Delivery, path_of: Callable[[str], str]) -> Result:
         unsupported_attributes=(*_unsupported(answer), *delivery.ignored),
         edit_further_url=answer.header("pr-edit-further-url") or "",
         warnings=findings(delivery.warnings, path_of),
+        blob=BlobRef(sha256=delivery.body.sha256, size_bytes=delivery.body.size),
+        cache=_cache_report(delivery.cache),
     )
 
 
@@ -37,6 +44,23 @@ def findings(violations: Iterable[Violation], path_of: Callable[[str], str]) -> 
     return [
         Finding(field=path_of(v.field), code=v.code, description=v.description) for v in violations
     ]
+
+
+def _cache_report(cache: FromCache) -> CacheReport:
+    hit = bool(cache.tier)
+    return CacheReport(
+        hit=hit,
+        source=cache.tier or cache.why_not,
+        age=_duration(cache.age) if hit else None,
+        ttl=None if cache.ttl is None else _duration(cache.ttl),
+        saved_milli_credits=cache.saved_milli,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMilliseconds(int(seconds * 1000))
+    return duration
 
 
 def _unsupported(answer: Answer) -> list[str]:

@@ -16,12 +16,15 @@ from gateway.transport.rpc.services import SERVICES, rpc_handlers
 
 __all__ = ["LARGEST_MESSAGE", "RpcServer"]
 
-LARGEST_MESSAGE = 64 * 1024 * 1024
-"""Bytes of a message either way: a picture of 30 MB (50 MB for a cut-out), and what stands around it."""
+LARGEST_MESSAGE = 4 * 1024 * 1024
+"""Bytes of a message that is taken: inline pictures and what stands around them."""
+
+_LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of a message that is sent: a large result that could not be kept as a blob goes inline."""
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", _LARGEST_ANSWER),
     # Two processes on one port would share it silently, and callers would meet either.
     ("grpc.so_reuseport", 0),
 )

@@ -6,43 +6,59 @@ of a newer proto get an INVALID_ARGUMENT that says so, where grpc would answer U
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
+from gateway.domain.caching import CacheMode
+from gateway.domain.calls import Call, Delivery
 from gateway.domain.edit import Operation
 from gateway.domain.errors import Violation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
-from gateway.pipeline import Call, Editor, Record
+from gateway.pipeline import Editor, ReadDraft
 from gateway.ports import Draft
-from gateway.transport.codec import BILLED_AS, Group, draft_from_message, proto_path
-from gateway.transport.credential import credential_of
-from gateway.transport.request_id import request_id
+from gateway.transport.codec import (
+    BILLED_AS,
+    INLINE_BYTES,
+    Group,
+    draft_from_message,
+    proto_path,
+)
+from gateway.transport.rpc.blobs import BlobDoor, chunks_of
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
-from gateway.transport.rpc.errors import error_status
+from gateway.transport.rpc.methods import stream_in, stream_out, unary
 from gateway.transport.rpc.results import findings, result_message
-from gateway.transport.status import public_error, wire_status
 from gateway.v1 import account_service_pb2 as accounts
+from gateway.v1 import blob_service_pb2 as blobs
 from gateway.v1 import edit_service_pb2 as edits
 
 __all__ = ["SERVICES", "rpc_handlers"]
 
-Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
-Serve: TypeAlias = Callable[[bytes, Call], Awaitable[Message]]
-PathOf: TypeAlias = Callable[[str], str]
+_E = TypeVar("_E", edits.EditImageRequest, edits.StreamEditImageRequest)
 
-_REQUEST_ID = "x-request-id"
-_STATUS_DETAILS = "grpc-status-details-bin"
-_FIELD = {Operation.EDIT: "edit", Operation.SEGMENT: "segment"}
+_FIELD: Final = {Operation.EDIT: "edit", Operation.SEGMENT: "segment"}
 """The request's field that holds the operation."""
 
-SERVICES = (
-    edits.DESCRIPTOR.services_by_name["EditService"].full_name,
-    accounts.DESCRIPTOR.services_by_name["AccountService"].full_name,
+_MODES: Final = {
+    edits.CACHE_MODE_UNSPECIFIED: CacheMode.DEFAULT,
+    edits.CACHE_MODE_REFRESH: CacheMode.REFRESH,
+    edits.CACHE_MODE_BYPASS: CacheMode.BYPASS,
+    edits.CACHE_MODE_REUSE: CacheMode.REUSE,
+    edits.CACHE_MODE_ONLY_IF_CACHED: CacheMode.ONLY_IF_CACHED,
+}
+
+SERVICES = tuple(
+    file.services_by_name[name].full_name
+    for file, name in (
+        (edits.DESCRIPTOR, "EditService"),
+        (blobs.DESCRIPTOR, "BlobService"),
+        (accounts.DESCRIPTOR, "AccountService"),
+    )
 )
 """The services' full names, for health and reflection."""
 
@@ -51,45 +67,26 @@ def rpc_handlers(
     editor: Editor, schemas: Mapping[Operation, Group]
 ) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
     """Build the handlers of all services."""
-    door = _Door(editor, schemas)
-    edit, segment = (partial(door.path, operation) for operation in Operation)
-    methods = {
-        SERVICES[0]: {
-            "EditImage": _Method(door.edit_image, Operation.EDIT, edit),
-            "RemoveBackground": _Method(door.remove_background, Operation.SEGMENT, segment),
-            "PlanEdit": _Method(door.plan_edit, "plan", str),
+    door, blob_door = _Door(editor, schemas), BlobDoor(editor)
+    edit, segment = Operation.EDIT, Operation.SEGMENT
+    edit_path, segment_path = partial(door.path, edit), partial(door.path, segment)
+    tables = (
+        {
+            "EditImage": unary(door.edit_image, edit, edit_path),
+            "StreamEditImage": stream_out(door.stream_edit_image, edit, edit_path),
+            "RemoveBackground": unary(door.remove_background, segment, segment_path),
+            "PlanEdit": unary(door.plan_edit, "plan"),
         },
-        SERVICES[1]: {"GetAccount": _Method(door.get_account, "account", str)},
-    }
-    return tuple(
-        grpc.method_handlers_generic_handler(
-            service, {name: grpc.unary_unary_rpc_method_handler(m.handle) for name, m in table.items()}
-        )
-        for service, table in methods.items()
+        {
+            "Upload": stream_in(blob_door.upload, "upload"),
+            "Download": stream_out(blob_door.download, "download"),
+        },
+        {"GetAccount": unary(door.get_account, "account")},
     )
-
-
-class _Method:
-    """One method: an id, the credential, and every failure as a status with details."""
-
-    def __init__(self, serve: Serve, operation: str, path_of: PathOf) -> None:
-        self._serve = serve
-        self._operation = operation
-        self._path_of = path_of
-
-    async def handle(self, raw: bytes, context: Context) -> bytes:
-        call = _call(context, self._operation)
-        trailers = ((_REQUEST_ID, call.request_id),)
-        try:
-            message = await self._serve(raw, call)
-        except Exception as mistake:  # noqa: BLE001 - the last line: telemetry has logged it
-            error = public_error(mistake)
-        else:
-            context.set_trailing_metadata(trailers)
-            return message.SerializeToString()
-        status = error_status(error, str if isinstance(error, EnvelopeError) else self._path_of)
-        details = (_STATUS_DETAILS, status.SerializeToString())
-        return await context.abort(wire_status(error).grpc, status.message, (*trailers, details))
+    return tuple(
+        grpc.method_handlers_generic_handler(service, table)
+        for service, table in zip(SERVICES, tables, strict=True)
+    )
 
 
 class _Door:
@@ -98,24 +95,28 @@ class _Door:
         self._schemas = schemas
 
     async def edit_image(self, raw: bytes, call: Call) -> Message:
-        async def read(tenant: Tenant) -> Draft:
-            request = open_envelope(raw, edits.EditImageRequest)
-            require(request, "edit")
-            return self._draft(Operation.EDIT, request.edit, tenant)
-
+        read = self._edit_reader(raw, edits.EditImageRequest, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
-        path_of = partial(self.path, Operation.EDIT)
-        return edits.EditImageResponse(result=result_message(delivery, path_of))
+        return edits.EditImageResponse(result=self._result(delivery, Operation.EDIT))
+
+    async def stream_edit_image(self, raw: bytes, call: Call) -> AsyncIterator[Message]:
+        read = self._edit_reader(raw, edits.StreamEditImageRequest, None)
+        delivery = await self._editor.edit(call, read)
+        result = self._result(delivery, Operation.EDIT)
+        result.ClearField("image")
+        yield edits.StreamEditImageResponse(result=result)
+        for chunk in chunks_of(delivery.answer.body):
+            yield edits.StreamEditImageResponse(chunk=chunk)
 
     async def remove_background(self, raw: bytes, call: Call) -> Message:
         async def read(tenant: Tenant) -> Draft:
             request = open_envelope(raw, edits.RemoveBackgroundRequest)
             require(request, "segment")
-            return self._draft(Operation.SEGMENT, request.segment, tenant)
+            mode = _mode(request.cache_mode)
+            return self._draft(Operation.SEGMENT, request.segment, tenant, mode, INLINE_BYTES)
 
         delivery = await self._editor.edit(call, read)
-        path_of = partial(self.path, Operation.SEGMENT)
-        return edits.RemoveBackgroundResponse(result=result_message(delivery, path_of))
+        return edits.RemoveBackgroundResponse(result=self._result(delivery, Operation.SEGMENT))
 
     async def plan_edit(self, raw: bytes, call: Call) -> Message:
         planned = Operation.EDIT
@@ -123,12 +124,13 @@ class _Door:
         async def read(tenant: Tenant) -> Draft:
             nonlocal planned
             request = open_envelope(raw, edits.PlanEditRequest)
+            mode = _mode(request.cache_mode)
             match request.WhichOneof("call"):
                 case "edit":
-                    return self._draft(planned, request.edit, tenant)
+                    return self._draft(planned, request.edit, tenant, mode)
                 case "segment":
                     planned = Operation.SEGMENT
-                    return self._draft(planned, request.segment, tenant)
+                    return self._draft(planned, request.segment, tenant, mode)
             raise EnvelopeError([Violation("call", Code.VALUE_MISSING, "needs edit or segment")])
 
         plan = await self._editor.plan(call, read)
@@ -140,6 +142,7 @@ class _Door:
             cost_milli_credits=plan.cost_milli,
             billed_as=BILLED_AS[planned],
             unseeded=[path_of(name) for name in plan.unseeded],
+            hit=plan.hit,
         )
 
     async def get_account(self, raw: bytes, call: Call) -> Message:
@@ -155,18 +158,32 @@ class _Door:
         """Return the path in the request of what is called `name` on the wire."""
         return f"{_FIELD[operation]}.{proto_path(self._schemas[operation], name)}"
 
-    def _draft(self, operation: Operation, message: Message, tenant: Tenant) -> Draft:
-        return draft_from_message(self._schemas[operation], operation, message, tenant)
+    def _edit_reader(self, raw: bytes, kind: type[_E], inline: int | None) -> ReadDraft:
+        async def read(tenant: Tenant) -> Draft:
+            request = open_envelope(raw, kind)
+            require(request, "edit")
+            mode = _mode(request.cache_mode)
+            return self._draft(Operation.EDIT, request.edit, tenant, mode, inline)
+
+        return read
+
+    def _draft(
+        self,
+        operation: Operation,
+        message: Message,
+        tenant: Tenant,
+        mode: CacheMode,
+        inline: int | None = None,
+    ) -> Draft:
+        draft = draft_from_message(self._schemas[operation], operation, message, tenant)
+        return replace(draft, mode=mode, inline=inline)
+
+    def _result(self, delivery: Delivery, operation: Operation) -> edits.Result:
+        return result_message(delivery, partial(self.path, operation))
 
 
-def _call(context: Context, operation: str) -> Call:
-    metadata = {
-        key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
-    }
-    return Call(
-        credential=credential_of(metadata.get("x-api-key"), metadata.get("authorization")),
-        operation=operation,
-        door="grpc",
-        request_id=request_id(metadata.get(_REQUEST_ID)),
-        record=Record(),
-    )
+def _mode(value: edits.CacheMode.ValueType) -> CacheMode:
+    mode = _MODES.get(value)
+    if mode is None:
+        raise EnvelopeError([Violation("cache_mode", Code.NOT_ALLOWED, "is not a mode known here")])
+    return mode

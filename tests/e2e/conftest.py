@@ -1,0 +1,40 @@
+"""One gateway and one emulator for all tests of a module, so that many hundred cases stay quick."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tests.e2e.companions import TEMPLATE
+from tests.e2e.draw import DOORS, Draw
+from tests.e2e.harness import World, world
+
+from gateway.emulator import DEFAULT_KEY, AccountSettings, EmulatorSettings, KeySettings
+
+__all__ = ["draw", "shared"]
+
+_PLENTY = 1_000_000
+_SETTINGS = EmulatorSettings(
+    accounts=(
+        AccountSettings(
+            id="emulator",
+            keys=(KeySettings("k1", DEFAULT_KEY, requests_per_window=_PLENTY),),
+            available=_PLENTY,
+            templates=frozenset({TEMPLATE}),
+        ),
+    )
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[World]:
+    """A world of its own for each module; its tests run in the module's loop."""
+    async with world(_SETTINGS) as w:
+        yield w
+
+
+@pytest.fixture(params=sorted(DOORS))
+def draw(shared: World, request: pytest.FixtureRequest) -> Draw:
+    """Edits pictures through each of the two doors."""
+    return Draw(shared, request.param)
