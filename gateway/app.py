@@ -20,7 +20,7 @@ from gateway.pipeline import Pipeline
 from gateway.store.breaker import CircuitState
 from gateway.store.cache import RedisCache
 from gateway.store.connect import connect
-from gateway.store.embedded import EmbeddedRedis
+from gateway.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from gateway.store.epochs import Epochs
 from gateway.store.link import RedisTrouble
 from gateway.store.memory import MemoryTier
@@ -37,10 +37,14 @@ from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keychain import Keychain
 from gateway.upstream.settings import Timeouts, UpstreamKey, UpstreamSettings
 
-__all__ = ["Gateway", "running_gateway"]
+__all__ = ["Gateway", "StartError", "running_gateway"]
 
 _AFTER_LONGEST_CALL = 10.0
 """Seconds that a closing replica gives its calls beyond the longest upstream time-out."""
+
+
+class StartError(Exception):
+    """The gateway cannot start; the text says why, in an operator's words."""
 
 
 @dataclass(slots=True)
@@ -55,10 +59,13 @@ class Gateway:
     ready: bool = False
 
     async def start(self) -> None:
-        """Open the doors. Raises OSError when an address cannot be had."""
-        await self.ops.start()
-        await self.rest.start()
-        await self.grpc.start()
+        """Open the doors. Raises StartError when an address cannot be had."""
+        try:
+            await self.ops.start()
+            await self.rest.start()
+            await self.grpc.start()
+        except OSError as error:
+            raise StartError(str(error)) from error
         self.ready = True
 
     async def stop(self) -> None:
@@ -73,7 +80,7 @@ class Gateway:
 
 @asynccontextmanager
 async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
-    """Build a gateway, open its doors, and close them at the end. Raises OSError."""
+    """Build a gateway, open its doors, and close them at the end. Raises StartError."""
     async with AsyncExitStack() as stack:
         metrics = Metrics(version("photoroom-gateway"))
         cache = await _open_cache(config, stack, metrics)
@@ -117,16 +124,18 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
 async def _open_cache(config: Config, stack: AsyncExitStack, metrics: Metrics) -> MemoryTier:
     """Open the tiers of the cache: memory, and Redis behind it where one is configured.
 
-    Raises OSError when neither a secret file nor the state Redis gives the secret that names the keys.
+    Raises StartError when there is no server to embed, or nothing gives the secret that names the keys.
     """
     epochs = Epochs
     if config.redis is None:
         return MemoryTier(None, capacity=0, epochs=epochs, clock=time.time)
     if config.redis == EMBEDDED:
-        server = await stack.enter_async_context(
-            # What has no life, as the secret of the keys, is never evicted.
-            EmbeddedRedis.running(max_memory=config.cache.redis_bytes, policy="volatile-lru")
-        )
+        # What has no life, as the secret of the keys, is never evicted.
+        running = EmbeddedRedis.running(max_memory=config.cache.redis_bytes, policy="volatile-lru")
+        try:
+            server = await stack.enter_async_context(running)
+        except EmbeddedRedisError as error:
+            raise StartError(str(error)) from error
         state_url = cache_url = server.url
     else:
         state_url = config.redis.state.get_secret_value()
@@ -159,7 +168,7 @@ async def _cache_secret(config: Config, state_url: str) -> bytes:
     try:
         return await shared_secret(state)
     except (RedisTrouble, BadSecretError) as error:
-        raise OSError(f"the state Redis does not give the cache's secret: {error}") from None
+        raise StartError(f"the state Redis does not give the cache's secret: {error}") from None
     finally:
         await state.aclose()
 

@@ -16,9 +16,10 @@ import aiohttp
 import grpc
 import uvloop
 
+from gateway.app import StartError
 from gateway.cli.dev import add_ports, ports_of, say_how_to_call
 from gateway.cli.local import DEMO_KEY, Local, Ports, running_locally
-from gateway.cli.serve import until_told_to_stop
+from gateway.cli.signals import until_told_to_stop
 from gateway.domain.credits import milli_text
 from gateway.telemetry.logs import set_up_logging
 from gateway.v1.edit_pb2 import Edit
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     ports = ports_of(args) if args.keep_serving else Ports()
     try:
         return uvloop.run(_demo(picture, args.out, ports, keep_serving=args.keep_serving))
-    except OSError as error:
+    except (OSError, StartError) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 1
 

@@ -7,8 +7,9 @@ import sys
 
 import uvloop
 
+from gateway.app import StartError
 from gateway.cli.local import DEMO_KEY, Local, Ports, running_locally
-from gateway.cli.serve import until_told_to_stop
+from gateway.cli.signals import until_told_to_stop
 from gateway.telemetry.logs import set_up_logging
 
 __all__ = ["HELP", "NAME", "add_ports", "configure", "ports_of", "run", "say_how_to_call"]
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     set_up_logging(sys.stderr, "text")
     try:
         uvloop.run(_serve(ports_of(args)))
-    except OSError as error:
+    except (OSError, StartError) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 1
     return 0

@@ -49,7 +49,7 @@ class Local:
 
 @asynccontextmanager
 async def running_locally(ports: Ports) -> AsyncIterator[Local]:
-    """Run both until the end of the context. Raises OSError when a port is taken."""
+    """Run both until the end of the context. Raises OSError and StartError."""
     async with Emulator() as emulator:
         # JSON is YAML: the demo goes through the reader that every configuration goes through.
         config = parse_config(

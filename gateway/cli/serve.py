@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
-import os
-import signal
 import sys
 from pathlib import Path
 
 import uvloop
 
-from gateway.app import running_gateway
-from gateway.config import Config, ConfigError, load_config, not_in_force
+from gateway.app import StartError, running_gateway
+from gateway.cli.settings import read_config
+from gateway.cli.signals import until_told_to_stop
+from gateway.config import Config, not_in_force
 from gateway.telemetry.logs import set_up_logging
 
-__all__ = ["HELP", "NAME", "configure", "run", "until_told_to_stop"]
+__all__ = ["HELP", "NAME", "configure", "run"]
 
 NAME = "serve"
 HELP = "serve calls until SIGTERM"
@@ -30,17 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve; 1 when the configuration is wrong or an address is taken."""
-    try:
-        config = load_config(args.config, os.environ)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    config = read_config(args.config)
+    if config is None:
         return 1
     set_up_logging(sys.stderr, config.telemetry.log_format)
     for key in not_in_force(config):
         _log.warning("configured but not in force yet: %s", key)
     try:
         uvloop.run(_serve(config))
-    except OSError as error:
+    except StartError as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 1
     return 0
@@ -58,12 +55,3 @@ async def _serve(config: Config) -> None:
         )
         await until_told_to_stop()
         _log.info("stopping: no more calls are taken, those in flight are finished")
-
-
-async def until_told_to_stop() -> None:
-    """Wait for SIGTERM or SIGINT."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()

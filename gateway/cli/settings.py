@@ -17,7 +17,7 @@ def read_config(path: Path) -> Config | None:
     """Return the configuration in a file, or None after printing every mistake."""
     try:
         config = load_config(path, os.environ)
-        mistakes = tuple(_redis_urls(config))
+        mistakes = tuple(_redis(config))
     except ConfigError as error:
         config, mistakes = None, error.mistakes
     for mistake in mistakes:
@@ -25,8 +25,12 @@ def read_config(path: Path) -> Config | None:
     return None if mistakes else config
 
 
-def _redis_urls(config: Config) -> Iterator[Mistake]:
+def _redis(config: Config) -> Iterator[Mistake]:
     """Yield what the store does not understand: it alone knows which URLs it can use."""
+    if config.redis is None:
+        yield Mistake(
+            "redis", "is missing: name the servers, or say `embedded` for a single replica"
+        )
     if not isinstance(config.redis, RedisServers):
         return
     for name, url in config.redis:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 from gateway.store.keyspace import CACHE_SECRET
 from gateway.store.link import Link
 
-__all__ = ["BadSecretError", "read_secret", "shared_secret"]
+__all__ = ["BadSecretError", "shared_secret"]
 
 _BYTES = 32
 
 
 class BadSecretError(Exception):
     """The secret is not one that the gateway can use. The text never repeats it."""
-
-
-def read_secret(path: Path) -> bytes:
-    """Return the secret in a file, white space around it dropped. Raises BadSecretError."""
-    try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise BadSecretError(f"{path} cannot be read: {error.strerror}") from None
-    if len(secret) < _BYTES:
-        raise BadSecretError(f"{path} holds {len(secret)} bytes; at least {_BYTES} are wanted")
-    return secret
 
 
 async def shared_secret(state: Link) -> bytes:

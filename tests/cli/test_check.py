@@ -9,7 +9,7 @@ import pytest
 from gateway.cli import main
 from gateway.config import reference
 from tests.cli.commands import run
-from tests.config.documents import CANARY, ENVIRON, VALID
+from tests.config.documents import CANARY, ENVIRON, VALID, WITH_REDIS
 
 
 @pytest.fixture
@@ -18,20 +18,27 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_right_configuration_is_ok(file: Path) -> None:
-    file.write_text(VALID)
+    file.write_text(WITH_REDIS)
     done = run("check", "--config", str(file), environ=ENVIRON)
     assert (0, "ok\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_keys_that_are_not_in_force_are_named(file: Path) -> None:
-    file.write_text(f"{VALID}    weight: 2\nadmins: []\n")
+    file.write_text(f"{WITH_REDIS}    weight: 2\nadmins: []\n")
     done = run("check", "--config", str(file), environ=ENVIRON)
     expected = "ok\nnot in force yet: tenants[0].weight\nnot in force yet: admins\n"
     assert (0, expected) == (done.returncode, done.stdout)
 
 
+def test_a_gateway_without_redis_is_not_served(file: Path) -> None:
+    file.write_text(VALID)
+    done = run("check", "--config", str(file), environ=ENVIRON)
+    assert 1 == done.returncode
+    assert "redis: is missing" in done.stderr
+
+
 def test_every_mistake_is_a_line_and_the_exit_code_is_1(file: Path) -> None:
-    file.write_text(f"{VALID}cache: {{ttl: {CANARY}}}\n")
+    file.write_text(f"{WITH_REDIS}cache: {{ttl: {CANARY}}}\n")
     done = run("check", "--config", str(file), environ={**ENVIRON, "GATEWAY_XYZ": CANARY})
     lines = [
         f"{file}: GATEWAY_XYZ: is no variable of the gateway\n",

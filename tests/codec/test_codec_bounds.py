@@ -19,8 +19,8 @@ _LAYER = "layers.main.image."
 _SIDES = ("", "Top", "Bottom", "Left", "Right")
 LENGTHS = [f"{p}{kind}{s}" for p in ("", _LAYER) for kind in ("margin", "padding") for s in _SIDES]
 SEEDED = (
-    "background beautify describeAnyChange editWithAI expand imageFromPrompt uncrop".split()
-    + [f"{_LAYER}imageFromPrompt"]
+    *("background", "beautify", "describeAnyChange", "editWithAI", "expand", "imageFromPrompt"),
+    *("uncrop", f"{_LAYER}imageFromPrompt"),
 )
 PROMPTS = (
     "background.prompt",
@@ -58,11 +58,19 @@ class Bounds:
     suffix: str = ""
 
     def inside(self) -> list[float]:
-        low = [] if self.low is None else [math.nextafter(self.low, 1e9) if self.open_low else self.low]
+        low = (
+            []
+            if self.low is None
+            else [math.nextafter(self.low, 1e9) if self.open_low else self.low]
+        )
         return low + ([] if self.high is None else [self.high])
 
     def outside(self) -> list[float]:
-        low = [] if self.low is None else [self.low if self.open_low else math.nextafter(self.low, -1)]
+        low = (
+            []
+            if self.low is None
+            else [self.low if self.open_low else math.nextafter(self.low, -1)]
+        )
         return low + ([] if self.high is None else [math.nextafter(self.high, math.inf)])
 
 

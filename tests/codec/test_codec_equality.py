@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
+from gateway.emulator.table import EDIT_PARAMETERS
 from tests.support.doors import digest, read_message, read_wire, sent_upstream
 from tests.support.proto_edits import NotExpressible, edit_message_from_wire
 from tests.support.spellings import ABSENT, Request, altered, edits, respelled
@@ -58,6 +59,25 @@ def test_edits_of_different_meaning_have_different_digests(data: st.DataObject) 
     assume(None not in meanings)
     assume(meanings[0] != meanings[1])
     assert wire_digest(first) != wire_digest(second)
+
+
+@pytest.mark.parametrize("absent", ABSENT, ids=str)
+def test_a_documented_default_is_the_same_as_absence(absent: tuple[str, str]) -> None:
+    pairs, files = [("background.color", "red")], {"imageFile": b"a picture"}
+    assert digest(read_wire(pairs, files)) == digest(read_wire([*pairs, absent], files))
+    (said,) = [p for p in read_wire([absent]).edit.parameters if p.name == absent[0]]
+    assert absent[1] == said.wire
+
+
+def test_no_other_parameter_is_the_same_as_absence() -> None:
+    silent = {
+        leaf.name
+        for leaf in EDIT_PARAMETERS
+        for text in leaf.examples
+        for p in read_wire([(leaf.example_name, text)]).edit.parameters
+        if p.same_as_absent
+    }
+    assert {name for name, _ in ABSENT} == silent
 
 
 @pytest.mark.parametrize("absent", ABSENT, ids=str)

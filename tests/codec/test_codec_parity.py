@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import pytest
+from google.protobuf.descriptor import Descriptor
 
 from gateway.domain.edit import ImageRef, Operation
 from gateway.domain.violations import Code
@@ -12,7 +14,9 @@ from gateway.emulator.kinds import Choice, File, Flag, Kind, Pattern, Text, Url
 from gateway.emulator.measures import ColourText, LengthText, Number, NumberOr, OutputSize
 from gateway.emulator.table import MODEL_HEADERS, Leaf
 from gateway.transport.codec import proto_path
-from tests.support.doors import accepted, digest, found, read_message, read_wire, schema
+from gateway.v1.edit_pb2 import Edit
+from gateway.v1.segment_pb2 import Segment
+from tests.support.doors import Pairs, accepted, digest, found, read_message, read_wire, schema
 from tests.support.parameters import FILES, TEXTS, leaves
 from tests.support.proto_edits import (
     NotExpressible,
@@ -21,10 +25,6 @@ from tests.support.proto_edits import (
     segment_message_from_wire,
 )
 
-MESSAGES = {
-    Operation.EDIT: edit_message_from_wire,
-    Operation.SEGMENT: segment_message_from_wire,
-}
 PICTURE = b"the bytes of a picture"
 
 # What is written where it is not what was read: one spelling a colour, no older texts.
@@ -48,6 +48,14 @@ REFUSED_AS: Final[dict[type[Kind], Code]] = {
     NumberOr: Code.NOT_A_NUMBER,
     LengthText: Code.NOT_A_NUMBER,
 }
+
+
+def message_of(
+    operation: Operation, pairs: Pairs, files: Mapping[str, bytes]
+) -> tuple[Edit | Segment, Descriptor]:
+    if operation is Operation.EDIT:
+        return edit_message_from_wire(pairs, files), Edit.DESCRIPTOR
+    return segment_message_from_wire(pairs, files), Segment.DESCRIPTOR
 
 
 def case_id(value: object) -> str:
@@ -80,7 +88,7 @@ def test_one_value_is_one_edit_through_either_door(
 ) -> None:
     pairs = [(leaf.example_name, text)]
     wire = read_wire(pairs, operation=operation)
-    message = read_message(MESSAGES[operation](pairs, {}))
+    message = read_message(message_of(operation, pairs, {})[0])
     assert [documented(operation, leaf, text)] == [(p.name, p.wire) for p in wire.edit.parameters]
     assert accepted(wire) == accepted(message)
     assert digest(wire) == digest(message)
@@ -90,7 +98,7 @@ def test_one_value_is_one_edit_through_either_door(
 def test_one_picture_is_one_edit_through_either_door(operation: Operation, leaf: Leaf) -> None:
     files = {leaf.example_name: PICTURE}
     wire = read_wire([], files, operation=operation)
-    message = read_message(MESSAGES[operation]([], files))
+    message = read_message(message_of(operation, [], files)[0])
     slots = [(s.name, s.image) for s in wire.edit.images]
     assert [(leaf.example_name, ImageRef.of(PICTURE))] == slots
     assert accepted(wire) == accepted(message)
@@ -98,7 +106,9 @@ def test_one_picture_is_one_edit_through_either_door(operation: Operation, leaf:
 
 
 @pytest.mark.parametrize(
-    ("leaf", "text"), [(leaf, text) for leaf in MODEL_HEADERS for text in leaf.examples], ids=str
+    ("leaf", "text"),
+    [(leaf, text) for leaf in MODEL_HEADERS for text in leaf.examples],
+    ids=case_id,
 )
 def test_one_model_version_is_one_edit_through_either_door(leaf: Leaf, text: str) -> None:
     headers = {leaf.name: text}
@@ -110,7 +120,12 @@ def test_one_model_version_is_one_edit_through_either_door(leaf: Leaf, text: str
 
 @pytest.mark.parametrize(
     ("operation", "leaf", "text"),
-    [(o, leaf, text) for files in (True, False) for o, leaf in leaves(files=files) for text in leaf.bad],
+    [
+        (o, leaf, text)
+        for files in (True, False)
+        for o, leaf in leaves(files=files)
+        for text in leaf.bad
+    ],
     ids=case_id,
 )
 def test_a_bad_value_is_refused_by_name_at_either_door(
@@ -121,9 +136,9 @@ def test_a_bad_value_is_refused_by_name_at_either_door(
     wire = read_wire(pairs, operation=operation)
     assert [(leaf.example_name, code)] == found(wire.violations)
     try:
-        message = MESSAGES[operation](pairs, {})
+        message, descriptor = message_of(operation, pairs, {})
     except NotExpressible:
         return
     violations = read_message(message).violations
     assert [(leaf.example_name, code)] == found(violations)
-    assert message_fields(message.DESCRIPTOR, proto_path(schema(operation), violations[0].field))
+    assert message_fields(descriptor, proto_path(schema(operation), violations[0].field))

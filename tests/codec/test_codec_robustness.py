@@ -17,7 +17,14 @@ from gateway.ports import Draft
 from gateway.transport.codec import proto_path, wire_names
 from gateway.v1.edit_pb2 import Edit
 from gateway.v1.segment_pb2 import Segment
-from tests.support.doors import EXTRAS_ALLOWED, IGNORES_UNKNOWN, PLAIN, read_message, read_wire, schema
+from tests.support.doors import (
+    EXTRAS_ALLOWED,
+    IGNORES_UNKNOWN,
+    PLAIN,
+    read_message,
+    read_wire,
+    schema,
+)
 from tests.support.proto_edits import NotExpressible, edit_message_from_wire
 from tests.support.protobuf_bytes import delimited, varint_field
 
@@ -25,7 +32,9 @@ CANARY = "cAnArY-7f3a"
 TENANTS = st.sampled_from([PLAIN, EXTRAS_ALLOWED, IGNORES_UNKNOWN])
 
 # Names made of the pieces of real ones, so that many lead somewhere.
-PIECES = sorted({piece for name in wire_names(schema()) for piece in name.replace("[i]", "").split(".")})
+PIECES = sorted(
+    {piece for name in wire_names(schema()) for piece in name.replace("[i]", "").split(".")}
+)
 SEGMENTS = st.builds(
     lambda piece, index: piece + index,
     st.sampled_from([*PIECES, "k", "", "#7"]),
@@ -36,7 +45,9 @@ NAMES = st.one_of(
     st.lists(SEGMENTS, min_size=1, max_size=6).map(".".join),
     st.sampled_from([leaf.example_name for leaf in EDIT_PARAMETERS]),
 )
-TEXTS = st.one_of(st.text(), st.sampled_from([t for leaf in EDIT_PARAMETERS for t in leaf.examples]))
+TEXTS = st.one_of(
+    st.text(), st.sampled_from([t for leaf in EDIT_PARAMETERS for t in leaf.examples])
+)
 HEADERS = st.dictionaries(
     st.one_of(st.text().map("pr-".__add__), st.sampled_from([leaf.name for leaf in MODEL_HEADERS])),
     st.text(st.characters(codec=None)),

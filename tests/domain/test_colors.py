@@ -63,8 +63,23 @@ def test_one_canonical_spelling_is_one_colour(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "#", "f", "ff", "fffff", "fffffff", "fffffffff", "##fff", "fff#", "ggg", " fff", "fff\n", "reddish"]
-    + ["rgb(0,0,0)", "\uff11\uff12\uff13", "#transparent", "#red", "none"],
+    [
+        *(
+            "",
+            "#",
+            "f",
+            "ff",
+            "fffff",
+            "fffffff",
+            "fffffffff",
+            "##fff",
+            "fff#",
+            "ggg",
+            " fff",
+            "fff\n",
+        ),
+        *("reddish", "rgb(0,0,0)", "\uff11\uff12\uff13", "#transparent", "#red", "none"),
+    ],
 )
 def test_anything_else_is_no_colour(text: str) -> None:
     with pytest.raises(ValueError, match="is not a colour"):

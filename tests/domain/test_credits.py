@@ -42,7 +42,15 @@ def test_an_amount_is_written_exactly_and_without_trailing_zeros(milli: int) -> 
 
 @pytest.mark.parametrize(
     ("milli", "text"),
-    [(0, "0"), (1, "0.001"), (200, "0.2"), (1000, "1"), (10_000, "10"), (1010, "1.01"), (-1, "-0.001")],
+    [
+        (0, "0"),
+        (1, "0.001"),
+        (200, "0.2"),
+        (1000, "1"),
+        (10_000, "10"),
+        (1010, "1.01"),
+        (-1, "-0.001"),
+    ],
 )
 def test_amounts(milli: int, text: str) -> None:
     assert text == milli_text(milli)

@@ -28,7 +28,9 @@ PARAMETERS = st.lists(
 )
 
 
-def parameter(name: str, canonical: str, kind: Kind = Kind.TEXT, *, silent: bool = False) -> Parameter:
+def parameter(
+    name: str, canonical: str, kind: Kind = Kind.TEXT, *, silent: bool = False
+) -> Parameter:
     return Parameter(name, kind, canonical, canonical, silent)
 
 
@@ -155,7 +157,9 @@ def test_a_documented_default_is_the_same_as_absence() -> None:
     assert live(edit_of(parameter("x", "1"))) == live(edit_of(SILENT, parameter("x", "1")))
 
 
-@pytest.mark.parametrize("name", ["templateId", "layers.a.text.content", "layers.a.image.imageFile"])
+@pytest.mark.parametrize(
+    "name", ["templateId", "layers.a.text.content", "layers.a.image.imageFile"]
+)
 def test_a_default_counts_where_a_template_decides_what_absence_is(name: str) -> None:
     other: dict[str, Any] = {"images": (ImageSlot(name, PICTURE),)} if "File" in name else {}
     more = () if other else (parameter(name, "x"),)

@@ -63,14 +63,30 @@ def test_spellings_of_a_number(text: str, written: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "+", "-", ".", "e5", "1e", "1e+", "1 ", " 1", "1\n", "1,5", "1_0", "0x10", "1.2.3"),
+        *(
+            "",
+            " ",
+            "+",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e+",
+            "1 ",
+            " 1",
+            "1\n",
+            "1,5",
+            "1_0",
+            "0x10",
+            "1.2.3",
+        ),
         *("--1", "+-1", "NaN", "nan", "Infinity", "-inf", "1e309", "-1e309", "\u0661", "\uff11"),
         "1" * 513,
         "0." + "1" * 511,
     ],
 )
 def test_anything_else_is_no_number(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a (finite )?number"):
+    with pytest.raises(ValueError, match=r"is not a (finite )?number"):
         read_number(text)
 
 
@@ -87,6 +103,8 @@ def test_any_text_is_a_number_or_a_value_error(text: str) -> None:
     assert float(text) == value
 
 
-def test_the_largest_seed_is_the_last_whole_number_that_a_double_tells_from_its_neighbours() -> None:
+def test_the_largest_seed_is_the_last_whole_number_that_a_double_tells_from_its_neighbours() -> (
+    None
+):
     assert float(LARGEST_SEED) != float(LARGEST_SEED + 1)
     assert float(LARGEST_SEED + 1) == float(LARGEST_SEED + 2)

@@ -171,3 +171,9 @@ def wire_field(path: str) -> str:
         names.append(field_.json_name + (f"[{index}]" if index else ""))
         names += [key] if key else []
     return ".".join([*names, f"#{number}"] if known != rest else names)
+
+
+def spent(w: World) -> int:
+    """How many calls that cost something have reached the emulator."""
+    paid = (f"/{operation}" for operation in Operation)
+    return sum(w.emulator.bill.requests[f"{m} {path}"] for path in paid for m in ("GET", "POST"))

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 from tests.e2e.asks import Ask, edit_of
 from tests.e2e.draw import Draw
 from tests.emulator.support import (
-    GROUND,
     SUBJECT,
     close,
     difference,
@@ -209,7 +208,3 @@ async def test_metadata_is_kept_as_asked_for(draw: Draw) -> None:
 
     assert {} == await kept("never")
     assert {0x8298: "Example Ltd"} == await kept("exifSubsetWithXmpCompatibility")
-
-
-async def test_the_ground_is_what_the_other_facts_say_it_is(draw: Draw) -> None:
-    assert close(GROUND, pixels(await draw(of({**KEPT, "outputSize": "60x40"})))[2, 2])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from gateway.store.connect import connect
 from gateway.store.keyspace import CACHE_SECRET
 from gateway.store.link import RedisUnavailable
-from gateway.store.secret import BadSecretError, read_secret, shared_secret
+from gateway.store.secret import BadSecretError, shared_secret
 from tests.servers.fixtures import StartServer
 
 
@@ -54,17 +53,3 @@ async def test_a_state_redis_that_is_gone_is_told(start_server: StartServer) -> 
     with pytest.raises(RedisUnavailable):
         await shared_secret(link)
     await link.aclose()
-
-
-def test_a_secret_is_read_from_a_file_without_its_line_end(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("s" * 32 + "\n")
-    assert b"s" * 32 == read_secret(tmp_path / "secret")
-
-
-def test_a_short_or_absent_secret_file_is_refused_and_not_shown(tmp_path: Path) -> None:
-    (tmp_path / "short").write_text("hunter2")
-    with pytest.raises(BadSecretError, match="holds 7 bytes; at least 32") as refusal:
-        read_secret(tmp_path / "short")
-    assert "hunter2" not in str(refusal.value)
-    with pytest.raises(BadSecretError, match="No such file"):
-        read_secret(tmp_path / "absent")

@@ -9,7 +9,9 @@ from PIL import Image, ImageDraw
 __all__ = ["drawn", "opened", "png"]
 
 
-def drawn(width: int, height: int, *, ground: str = "#C8D2DC", subject: str = "#B42828") -> Image.Image:
+def drawn(
+    width: int, height: int, *, ground: str = "#C8D2DC", subject: str = "#B42828"
+) -> Image.Image:
     """Draw a rectangle in the middle half of an even ground."""
     picture = Image.new("RGB", (width, height), ground)
     box = (width // 4, height // 4, width - width // 4 - 1, height - height // 4 - 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -38,6 +39,8 @@ ABSENT = (
     ("padding", "0%"),
 )
 """What the design calls the same as absence, where there is neither a template nor layers."""
+
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 # A source of its own kind is drawn for every edit; the large upscalers want a real picture.
 _SOURCES = frozenset({"imageFile", "imageUrl", "imageFromPrompt.prompt", "templateId"})
@@ -148,7 +151,9 @@ def _texts(leaf: Leaf) -> st.SearchStrategy[str]:
 
 
 def _hex_digits() -> st.SearchStrategy[str]:
-    return st.one_of(*(st.text("0123456789abcdefABCDEF", min_size=n, max_size=n) for n in (3, 4, 6, 8)))
+    return st.one_of(
+        *(st.text("0123456789abcdefABCDEF", min_size=n, max_size=n) for n in (3, 4, 6, 8))
+    )
 
 
 def _respell(draw: Draw, name: str, text: str) -> tuple[str, str]:
@@ -156,7 +161,7 @@ def _respell(draw: Draw, name: str, text: str) -> tuple[str, str]:
     match kind:
         case Text():
             space = st.text(" \t\n\u00a0", max_size=2)
-            form = draw(st.sampled_from(("NFC", "NFD")))
+            form = draw(st.sampled_from(_FORMS))
             if "layers." in name and ".text." in name:
                 return name, text
             return name, draw(space) + unicodedata.normalize(form, text) + draw(space)
