@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from gateway.auth import HashedKeys
@@ -17,20 +17,23 @@ from gateway.config import EMBEDDED, Config
 from gateway.domain.caching import Lives
 from gateway.flights import Flights
 from gateway.pipeline import Pipeline
+from gateway.purchasing import CallTimes, Purchasing
 from gateway.store.breaker import CircuitState
 from gateway.store.cache import RedisCache
 from gateway.store.connect import connect
 from gateway.store.embedded import EmbeddedRedis, EmbeddedRedisError
-from gateway.store.epochs import Epochs
 from gateway.store.link import RedisTrouble
 from gateway.store.memory import MemoryTier
 from gateway.store.secret import BadSecretError, shared_secret
+from gateway.store.solo import NoBook, NoMarks, SoloBoard
+from gateway.store.tick import TICK_TIME_OUTS, Tick
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observers import ObservedEditor, ObservedUpstream
 from gateway.transport.codec import compile_schemas
 from gateway.transport.http_server import HttpServer
 from gateway.transport.ops import ops_app
 from gateway.transport.rest.app import rest_app
+from gateway.transport.rpc.admin import AdminDesk
 from gateway.transport.rpc.server import RpcServer
 from gateway.upstream.account import AccountReader
 from gateway.upstream.client import PhotoroomClient
@@ -83,30 +86,42 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
     """Build a gateway, open its doors, and close them at the end. Raises StartError."""
     async with AsyncExitStack() as stack:
         metrics = Metrics(version("photoroom-gateway"))
-        cache = await _open_cache(config, stack, metrics)
+        redis = await _redis_urls(config, stack)
+        cache = await _open_cache(config, redis, stack, metrics)
+        tick = await _open_tick(config, redis, stack)
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
         accounts = AccountReader(client, settings.keys)
-        flights = Flights()
-        pipeline = Pipeline(
-            authenticator=HashedKeys(config.tenants_by_credential()),
+        flights = Flights(SoloBoard())
+        purchasing = Purchasing(
             upstream=ObservedUpstream(Keychain(client, settings.keys), metrics),
-            accounts=accounts,
             results=cache,
             blobs=cache,
-            flights=flights,
-            lives=Lives(config.cache.ttl, config.cache.template_ttl, config.urls.ttl),
+            replays=NoBook(),
+            lives=_lives(config),
+            times=CallTimes(settings.timeouts.edit, settings.timeouts.generative),
             clock=time.time,
+        )
+        tenants = config.tenants_by_credential()
+        keys = HashedKeys(tenants, config.admins_by_credential(), denied=tick)
+        pipeline = Pipeline(
+            authenticator=keys,
+            accounts=accounts,
+            epochs=tick,
+            blobs=cache,
+            purchasing=purchasing,
+            flights=flights,
         )
         editor = ObservedEditor(pipeline, metrics)
         schemas = compile_schemas()
+        desk = AdminDesk(keys, tick, {tenant.id: tenant.scope for tenant in tenants.values()})
         grace = settings.timeouts.generative + _AFTER_LONGEST_CALL
         listen = config.listen
         gateway = Gateway(
             rest=HttpServer(
                 rest_app(editor, schemas), listen.rest.host, listen.rest.port, grace=grace
             ),
-            grpc=RpcServer(editor, schemas, str(listen.grpc)),
+            grpc=RpcServer(editor, schemas, desk, str(listen.grpc)),
             ops=HttpServer(
                 ops_app(metrics.render, lambda: gateway.ready),
                 listen.ops.host,
@@ -121,14 +136,21 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def _open_cache(config: Config, stack: AsyncExitStack, metrics: Metrics) -> MemoryTier:
-    """Open the tiers of the cache: memory, and Redis behind it where one is configured.
+@dataclass(frozen=True, slots=True)
+class _RedisUrls:
+    """Where the two roles of Redis are."""
 
-    Raises StartError when there is no server to embed, or nothing gives the secret that names the keys.
+    state: str = field(repr=False)
+    cache: str = field(repr=False)
+
+
+async def _redis_urls(config: Config, stack: AsyncExitStack) -> _RedisUrls | None:
+    """Return where Redis is, starting the embedded one; None without Redis.
+
+    Raises StartError when there is no server to embed.
     """
-    epochs = Epochs
     if config.redis is None:
-        return MemoryTier(None, capacity=0, epochs=epochs, clock=time.time)
+        return None
     if config.redis == EMBEDDED:
         # What has no life, as the secret of the keys, is never evicted.
         running = EmbeddedRedis.running(max_memory=config.cache.redis_bytes, policy="volatile-lru")
@@ -136,20 +158,47 @@ async def _open_cache(config: Config, stack: AsyncExitStack, metrics: Metrics) -
             server = await stack.enter_async_context(running)
         except EmbeddedRedisError as error:
             raise StartError(str(error)) from error
-        state_url = cache_url = server.url
-    else:
-        state_url = config.redis.state.get_secret_value()
-        cache_url = config.redis.cache.get_secret_value()
-    link = connect(cache_url)
+        return _RedisUrls(server.url, server.url)
+    return _RedisUrls(config.redis.state.get_secret_value(), config.redis.cache.get_secret_value())
+
+
+async def _open_tick(
+    config: Config, redis: _RedisUrls | None, stack: AsyncExitStack
+) -> Tick | NoMarks:
+    """Start the tick.
+
+    Raises StartError when the state Redis does not answer: what was purged and revoked would not be known.
+    """
+    if redis is None:
+        return NoMarks()
+    link = connect(redis.state, connections=4, time_outs=TICK_TIME_OUTS)
+    stack.push_async_callback(link.aclose)
+    lives = _lives(config)
+    tick = Tick(link, longest_life=max(lives.general, lives.refusal))
+    try:
+        return await stack.enter_async_context(tick.running())
+    except RedisTrouble as error:
+        raise StartError(f"the state Redis does not say what was purged: {error}") from None
+
+
+async def _open_cache(
+    config: Config, urls: _RedisUrls | None, stack: AsyncExitStack, metrics: Metrics
+) -> MemoryTier:
+    """Open the tiers of the cache: memory, and Redis behind it where one is configured.
+
+    Raises StartError when nothing gives the secret that names the keys.
+    """
+    if urls is None:
+        return MemoryTier(None, capacity=0, clock=time.time)
+    link = connect(urls.cache)
     stack.push_async_callback(link.aclose)
     redis = RedisCache(
         link,
-        master=await _cache_secret(config, state_url),
-        epochs=epochs,
+        master=await _cache_secret(config, urls.state),
         clock=time.time,
         max_blob=config.cache.max_blob,
     )
-    memory = MemoryTier(redis, capacity=config.cache.memory, epochs=epochs, clock=time.time)
+    memory = MemoryTier(redis, capacity=config.cache.memory, clock=time.time)
     metrics.watch_cache(
         circuit_open=lambda: link.circuit.state is not CircuitState.CLOSED,
         memory_bytes=lambda: memory.bytes_used,
@@ -171,6 +220,11 @@ async def _cache_secret(config: Config, state_url: str) -> bytes:
         raise StartError(f"the state Redis does not give the cache's secret: {error}") from None
     finally:
         await state.aclose()
+
+
+def _lives(config: Config) -> Lives:
+    cache = config.cache
+    return Lives(cache.ttl, cache.template_ttl, config.urls.ttl, cache.negative_ttl)
 
 
 def upstream_settings(config: Config) -> UpstreamSettings:

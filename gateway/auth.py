@@ -1,4 +1,4 @@
-"""Credential -> tenant."""
+"""Credential -> tenant, or administrator."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.domain.errors import Unauthenticated
-from gateway.domain.tenant import Caller, Tenant
+from gateway.domain.errors import NotAdmin, Unauthenticated
+from gateway.domain.tenant import Admin, Caller, Tenant
+from gateway.ports import DenyList
 
 __all__ = ["LONGEST_CREDENTIAL", "SANDBOX_PREFIX", "HashedKeys"]
 
@@ -19,30 +20,57 @@ LONGEST_CREDENTIAL: Final = 512
 
 
 class HashedKeys:
-    """Implements `Authenticator` for keys of which only the SHA-256 is known.
+    """Implements both authenticators for keys of which only the SHA-256 is known.
 
-    `tenants` has the tenant of each key by the key's SHA-256 in hex. A plain look-up is safe here: how
-    long it takes depends on the digest of the guess, and nobody can steer a digest towards a stored one,
-    so the time tells nothing of a key. Keys are random (256 bits), so that neither salt nor a slow hash
-    would make them harder to find.
+    `tenants` and `admins` have the owner of each key by the key's SHA-256 in hex; no key is both's. A
+    key that is denied is nobody's. A plain look-up is safe here: how long it takes depends on the digest
+    of the guess, and nobody can steer a digest towards a stored one, so the time tells nothing of a key.
+    Keys are random (256 bits), so that neither salt nor a slow hash would make them harder to find.
     """
 
-    def __init__(self, tenants: Mapping[str, Tenant]) -> None:
-        self._tenants = {bytes.fromhex(digest): tenant for digest, tenant in tenants.items()}
+    def __init__(
+        self, tenants: Mapping[str, Tenant], admins: Mapping[str, Admin], denied: DenyList
+    ) -> None:
+        owners: Mapping[str, Tenant | Admin] = {**tenants, **admins}
+        self._owners = {bytes.fromhex(digest): owner for digest, owner in owners.items()}
+        self._denied = denied
 
     def __repr__(self) -> str:
-        return f"HashedKeys({len(self._tenants)} keys)"
+        return f"HashedKeys({len(self._owners)} keys)"
 
     async def authenticate(self, credential: str | None) -> Caller:
-        """Return the caller. Raises Unauthenticated, the same for every key that is nobody's."""
-        if not credential:
-            raise Unauthenticated("No key: send it as `x-api-key`, or as `Authorization: Bearer`.")
-        key = credential.removeprefix(SANDBOX_PREFIX)
-        tenant = self._owner(key) if len(credential) <= LONGEST_CREDENTIAL else None
-        if tenant is None:
-            raise Unauthenticated("The key is not known.")
+        """Return the caller. Raises Unauthenticated, the same for every key that is no tenant's."""
+        key = (credential or "").removeprefix(SANDBOX_PREFIX)
+        tenant = await self._authenticated(credential, key)
+        if not isinstance(tenant, Tenant):
+            raise _unknown()
         return Caller(tenant, sandbox=tenant.sandbox or key != credential)
 
-    def _owner(self, key: str) -> Tenant | None:
+    async def authenticate_admin(self, credential: str | None) -> Admin:
+        """Return the administrator. Raises Unauthenticated; NotAdmin for a tenant's key."""
+        owner = await self._authenticated(credential, credential or "")
+        if isinstance(owner, Tenant):
+            raise NotAdmin("The key is a tenant's; this service is for administrators.")
+        return owner
+
+    def owner(self, credential_sha256: bytes) -> str:
+        """Return the id of the tenant or administrator whose key has this SHA-256, else ""."""
+        found = self._owners.get(credential_sha256)
+        return "" if found is None else found.id
+
+    async def _authenticated(self, credential: str | None, key: str) -> Tenant | Admin:
+        """Return the owner of `key`, which is `credential` without what may stand before it."""
+        if not credential:
+            raise Unauthenticated("No key: send it as `x-api-key`, or as `Authorization: Bearer`.")
+        if len(credential) > LONGEST_CREDENTIAL:
+            raise _unknown()
         # A header may bring bytes that are no text; they make no key, and no error of ours either.
-        return self._tenants.get(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest())
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        owner = self._owners.get(digest)
+        if owner is None or await self._denied.is_denied(digest):
+            raise _unknown()
+        return owner
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated("The key is not known.")

@@ -1,25 +1,34 @@
 """The way of a request. This is the only module that knows the order of the steps.
 
-    authenticate -> decode -> check -> digest -> cache? hit: answer
-      -> complete the pictures -> flight: buy -> store
+    authenticate -> decode -> check -> digest -> replay? cache? hit: answer
+      -> complete the pictures -> flight: cache again -> mark sent -> buy -> store
 
-No step calls the next. Whatever fails raises one error of `domain/errors.py`; nothing is spent before
-`buy`.
+No step calls the next; those of the flight are in `purchasing.py`. Whatever fails raises one error of
+`domain/errors.py`; nothing is spent before the flight is marked as sent.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from gateway.domain.answer import AccountState
-from gateway.domain.caching import CacheMode, Lives, is_read, life
-from gateway.domain.calls import Call, Delivery, FromCache, Plan
+from gateway.domain.caching import CacheMode, is_read
+from gateway.domain.calls import Call, Delivery, Plan
 from gateway.domain.credits import CREDITS
 from gateway.domain.digest import edit_digest
 from gateway.domain.edit import ImageRef
-from gateway.domain.errors import BlobMissing, InvalidRequest, NotCached, NotKept, Violation
+from gateway.domain.errors import (
+    BlobMissing,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotCached,
+    NotKept,
+    Violation,
+)
 from gateway.domain.examine import examine
 from gateway.domain.tenant import Caller, Tenant
 from gateway.domain.violations import Code
@@ -28,16 +37,14 @@ from gateway.ports import (
     AccountSource,
     Authenticator,
     BlobStore,
-    CachedAnswer,
     CacheKey,
     Draft,
+    EpochSource,
     Pictures,
-    Purchase,
-    ResultCache,
-    Upstream,
 )
+from gateway.purchasing import BLOB_LIFE, Goods, Order, Purchasing
 
-__all__ = ["BLOB_LIFE", "Editor", "Pipeline", "ReadDraft", "ReadUpload"]
+__all__ = ["Editor", "Pipeline", "ReadDraft", "ReadUpload"]
 
 ReadDraft: TypeAlias = Callable[[Tenant], Awaitable[Draft]]
 """A door's own step: reads the request's body, once it is known whose it is."""
@@ -45,8 +52,9 @@ ReadDraft: TypeAlias = Callable[[Tenant], Awaitable[Draft]]
 ReadUpload: TypeAlias = Callable[[], Awaitable[bytes]]
 """A door's own step: reads an uploaded picture, once it is known whose it is."""
 
-BLOB_LIFE = 24 * 3600.0
-"""Seconds for which an uploaded picture, and a result that is handed over as a blob, are kept."""
+
+_PATIENCE = 30.0
+"""Seconds that a caller who names no deadline waits beyond two upstream time-outs."""
 
 
 class Editor(Protocol):
@@ -78,16 +86,14 @@ class Editor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """All that a door can ask for. `clock` tells seconds since the epoch."""
+    """All that a door can ask for."""
 
     authenticator: Authenticator
-    upstream: Upstream
     accounts: AccountSource
-    results: ResultCache
+    epochs: EpochSource
     blobs: BlobStore
+    purchasing: Purchasing
     flights: Flights
-    lives: Lives
-    clock: Callable[[], float]
 
     async def edit(self, call: Call, read: ReadDraft) -> Delivery:
         """Serve one edit or background removal. Raises GatewayError."""
@@ -96,15 +102,49 @@ class Pipeline:
         violations, warnings = examine(draft.edit, draft.pictures, draft.violations)
         if violations:
             raise InvalidRequest(violations)
-        key = self._key(call, caller, draft)
-        hit = await self.results.find(key) if is_read(draft.edit, draft.mode) else None
-        if hit is not None:
-            return self._delivery_of(hit, key, draft, warnings)
-        if draft.mode is CacheMode.ONLY_IF_CACHED:
-            raise NotCached("No stored result answers this call, and nothing else was wanted.")
-        pictures = await self._complete(draft, caller.tenant.scope)
-        purchase = Purchase(draft.edit, pictures, caller.sandbox)
-        return await self.flights.fly(lambda: self._buy(purchase, key, draft, warnings))
+        order = await self._order(call, caller, draft)
+        goods = await self._within(call, order)
+        return Delivery(
+            answer=goods.answer,
+            body=goods.body,
+            digest=order.key.digest,
+            cost_milli=goods.cost_milli,
+            warnings=warnings,
+            ignored=draft.ignored,
+            cache=goods.cache,
+            kept=goods.kept,
+        )
+
+    async def _obtain(self, order: Order) -> Goods:
+        """Replay, else read from the cache, else fly."""
+        draft = order.draft
+        replayed = await self.purchasing.replay(order)
+        if replayed is not None:
+            return replayed
+        stored = None
+        if is_read(draft.edit, draft.mode):
+            stored = await self.purchasing.find(order.key)
+        if stored is None:
+            if draft.mode is CacheMode.ONLY_IF_CACHED:
+                raise NotCached("No stored result answers this call, and nothing else was wanted.")
+            trip = self.purchasing.trip(order, await self._complete(order))
+            goods, bought = await self.flights.fly(order.flight, trip)
+            if bought:
+                return goods
+            stored = goods.shared()
+        await self.purchasing.note(order, stored)
+        return stored
+
+    async def _within(self, call: Call, order: Order) -> Goods:
+        """Obtain the goods while the caller waits; paid work goes on in its flight without it."""
+        seconds = call.seconds
+        if seconds is None:
+            seconds = 2 * self.purchasing.timeout_of(order.draft.edit) + _PATIENCE
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._obtain(order)
+        except TimeoutError:
+            raise DeadlineExceeded("The deadline has passed; paid work goes on.") from None
 
     async def plan(self, call: Call, read: ReadDraft) -> Plan:
         """Say what a call would do and cost, and spend nothing. Raises GatewayError."""
@@ -114,9 +154,10 @@ class Pipeline:
         unseeded = draft.edit.unseeded
         if violations:
             return Plan(violations, warnings, "", 0, unseeded, hit=False)
-        key = self._key(call, caller, draft)
-        hit = is_read(draft.edit, draft.mode) and await self.results.find(key) is not None
-        cost = 0 if hit else CREDITS.of(draft.edit.operation, sandbox=caller.sandbox)
+        key = (await self._order(call, caller, draft)).key
+        hit = is_read(draft.edit, draft.mode) and await self.purchasing.find(key) is not None
+        free = hit or draft.mode is CacheMode.ONLY_IF_CACHED
+        cost = 0 if free else CREDITS.of(draft.edit.operation, sandbox=caller.sandbox)
         return Plan((), warnings, key.digest, cost, unseeded, hit)
 
     async def account(self, call: Call) -> AccountState:
@@ -145,21 +186,27 @@ class Pipeline:
         call.record.tenant = caller.tenant.id
         return caller
 
-    @staticmethod
-    def _key(call: Call, caller: Caller, draft: Draft) -> CacheKey:
+    async def _order(self, call: Call, caller: Caller, draft: Draft) -> Order:
         digest = edit_digest(draft.edit, sandbox=caller.sandbox)
         call.record.digest = digest
-        return CacheKey(caller.tenant.scope, caller.tenant.id, draft.edit.operation, digest)
+        tenant = caller.tenant
+        epoch = await self.epochs.epoch(tenant.scope, draft.edit.operation, digest)
+        slot = None
+        if draft.idempotency_key is not None:
+            named = f"{tenant.id}\n{draft.idempotency_key}"
+            slot = hashlib.sha256(named.encode()).hexdigest()
+        return Order(draft, CacheKey(tenant.scope, digest, epoch), caller.sandbox, slot)
 
-    async def _complete(self, draft: Draft, scope: str) -> Pictures:
+    async def _complete(self, order: Order) -> Pictures:
         """Fetch the pictures that were named by content, and check them as the sent ones were."""
+        draft = order.draft
         named = [slot for slot in draft.edit.images if slot.image not in draft.pictures]
         if not named:
             return draft.pictures
         pictures = dict(draft.pictures)
         missing = []
         for slot in named:
-            data = await self.blobs.read_blob(scope, slot.image.sha256)
+            data = await self.blobs.read_blob(order.key.scope, slot.image.sha256)
             if data is None or len(data) != slot.image.size:
                 missing.append(_not_found(slot.name))
             else:
@@ -170,55 +217,6 @@ class Pipeline:
         if violations:
             raise InvalidRequest(violations)
         return pictures
-
-    async def _buy(
-        self, purchase: Purchase, key: CacheKey, draft: Draft, warnings: tuple[Violation, ...]
-    ) -> Delivery:
-        """Buy and keep, in a flight: what was paid for is stored though its caller may have left."""
-        answer = await self.upstream.buy(purchase)
-        cost = CREDITS.of(purchase.edit.operation, sandbox=purchase.sandbox)
-        ttl = life(purchase.edit, answer, draft.mode, self.lives)
-        kept = ttl is not None and await self.results.store(key, answer, cost_milli=cost, ttl=ttl)
-        by_reference = draft.inline is not None and len(answer.body) > draft.inline
-        as_blob = kept or (
-            by_reference and await self.blobs.write_blob(key.scope, answer.body, ttl=BLOB_LIFE)
-        )
-        return Delivery(
-            answer=answer,
-            body=ImageRef.of(answer.body),
-            digest=key.digest,
-            cost_milli=cost,
-            warnings=warnings,
-            ignored=draft.ignored,
-            cache=FromCache(why_not=_why_not_read(draft), ttl=ttl if kept else None),
-            kept=as_blob,
-        )
-
-    def _delivery_of(
-        self, hit: CachedAnswer, key: CacheKey, draft: Draft, warnings: tuple[Violation, ...]
-    ) -> Delivery:
-        now = self.clock()
-        return Delivery(
-            answer=hit.answer,
-            body=ImageRef(hit.sha256, len(hit.answer.body)),
-            digest=key.digest,
-            cost_milli=0,
-            warnings=warnings,
-            ignored=draft.ignored,
-            cache=FromCache(
-                tier=hit.tier,
-                age=max(0.0, now - hit.stored_at),
-                ttl=max(0.0, hit.expires_at - now),
-                saved_milli=hit.cost_milli,
-            ),
-            kept=True,
-        )
-
-
-def _why_not_read(draft: Draft) -> str:
-    if is_read(draft.edit, draft.mode):
-        return "miss"
-    return "unseeded" if draft.mode is CacheMode.DEFAULT else draft.mode.value
 
 
 def _not_found(field: str) -> Violation:

@@ -10,20 +10,33 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from gateway.domain.answer import AccountState, Answer
-from gateway.domain.caching import CacheMode
+from gateway.domain.caching import CacheMode, Purge
 from gateway.domain.edit import Edit, ImageRef, Operation
 from gateway.domain.errors import Violation
-from gateway.domain.tenant import Caller
+from gateway.domain.tenant import Admin, Caller
 
 __all__ = [
     "AccountSource",
+    "AdminAuthenticator",
+    "Administration",
     "Authenticator",
     "BlobStore",
+    "BoardUnavailable",
     "CacheKey",
     "CachedAnswer",
+    "DenyList",
     "Draft",
+    "Ended",
+    "EpochSource",
+    "FlightBoard",
+    "Follow",
+    "Joined",
+    "Lead",
     "Pictures",
     "Purchase",
+    "Replay",
+    "ReplayBook",
+    "ReplayConflict",
     "ResultCache",
     "Upstream",
 ]
@@ -38,7 +51,8 @@ class Draft:
 
     `pictures` may lack those that the caller named by content alone: they are kept blobs. `ignored` are
     the names of unknown parameters that were left out, as the tenant's settings ask. `mode` is what the
-    caller wants of the cache; a result of more than `inline` bytes is to be kept as a blob too.
+    caller wants of the cache; a result of more than `inline` bytes is to be kept as a blob too. Calls
+    under one `idempotency_key` are one call.
     """
 
     edit: Edit
@@ -47,6 +61,7 @@ class Draft:
     ignored: tuple[str, ...] = ()
     mode: CacheMode = CacheMode.DEFAULT
     inline: int | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +108,13 @@ class AccountSource(Protocol):
 class CacheKey:
     """What a stored result is found by.
 
-    `scope` is the tenant's own or a shared one; `tenant` and `operation` choose the epochs that can
-    disown older entries; `digest` is the edit's content address.
+    `scope` is the tenant's own or a shared one; `digest` is the edit's content address. `epoch` is that
+    of the moment at which the call looked: a purge while its purchase is under way disowns that too.
     """
 
     scope: str
-    tenant: str
-    operation: Operation
     digest: str
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,52 @@ class ResultCache(Protocol):
         ...
 
 
+class EpochSource(Protocol):
+    """When results were last purged, whatever the reach of the purge."""
+
+    async def epoch(self, scope: str, operation: Operation, digest: str) -> int:
+        """Return the epoch of an edit's results. It rises with every purge that reaches them."""
+        ...
+
+
+class DenyList(Protocol):
+    """The credentials that were revoked since the configuration was read."""
+
+    async def is_denied(self, credential_sha256: bytes) -> bool:
+        """Whether the credential of this SHA-256 (32 bytes) is refused."""
+        ...
+
+
+class AdminAuthenticator(Protocol):
+    """Credential -> which administrator calls."""
+
+    async def authenticate_admin(self, credential: str | None) -> Admin:
+        """Return the administrator. Raises Unauthenticated; NotAdmin for a tenant's credential."""
+        ...
+
+    def owner(self, credential_sha256: bytes) -> str:
+        """Return whose the credential of this SHA-256 is, a tenant's or administrator's id, else ""."""
+        ...
+
+
+class Administration(Protocol):
+    """What administrators change on all replicas at once. Done twice, a change is as done once.
+
+    Both raise StateUnavailable: then nobody knows whether the change was made.
+    """
+
+    async def purge(self, purge: Purge) -> int:
+        """Disown the stored results that `purge` reaches; return their new epoch.
+
+        Raises TooManyPurges.
+        """
+        ...
+
+    async def revoke(self, credential_sha256: bytes) -> None:
+        """Refuse the credential of this SHA-256 (32 bytes) from now on."""
+        ...
+
+
 class BlobStore(Protocol):
     """Pictures by SHA-256 within a scope. A scope can name only its own. Never raises, as ResultCache."""
 
@@ -140,4 +200,120 @@ class BlobStore(Protocol):
 
     async def write_blob(self, scope: str, data: bytes, *, ttl: float) -> bool:
         """Keep `data` under its SHA-256 for at least `ttl` seconds. False when it could not be kept."""
+        ...
+
+
+class BoardUnavailable(Exception):
+    """The board of flights cannot be reached, or did not answer in time. Nothing is known to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """This replica leads a flight.
+
+    A higher epoch disowns it; `token` makes each step a no-op the second time. `attempts` are the paid
+    attempts before this one, all epochs together.
+    """
+
+    flight: str
+    epoch: int
+    token: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Another replica leads: wait for the wake-up, for `wait` seconds at most, and join again."""
+
+    flight: str
+    epoch: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The flight has ended lately.
+
+    `outcome` is what its leader said: `stored`, `unshared`, or the reason of an error that is the same
+    for everybody, with its public `message`.
+    """
+
+    flight: str
+    epoch: int
+    outcome: str
+    message: str = ""
+
+
+Joined: TypeAlias = Lead | Follow | Ended
+"""What becomes of a call that joins a flight."""
+
+
+class FlightBoard(Protocol):
+    """The records of flights that all replicas see.
+
+    Every method raises BoardUnavailable; the same call may then be made again with the same arguments.
+    """
+
+    async def join(
+        self,
+        flight: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - the operation's, not this call's
+        seen: int,
+        token: str,
+    ) -> Joined:
+        """Lead the flight if nobody does, else follow, else hear how it ended.
+
+        `timeout` is the operation's, in seconds: the flight of a dead leader is taken over after it.
+        Endings of epochs up to `seen` are passed over: their result was lost, so the flight is led anew.
+        `seen` below zero says that the caller is new: then every ending is passed over, since an outcome
+        belongs to those who were there.
+        """
+        ...
+
+    async def sent(self, lead: Lead) -> bool:
+        """Mark that the upstream is about to be called. False: a higher epoch leads, do not call."""
+        ...
+
+    async def complete(self, lead: Lead, outcome: str, message: str = "") -> None:
+        """End the flight, whatever its epoch: the first paid outcome wins. Wakes the followers."""
+        ...
+
+    async def release(self, lead: Lead) -> None:
+        """Give an unpaid flight back, for another to lead. Wakes the followers."""
+        ...
+
+    async def woken(self, flight: str, wait: float) -> None:
+        """Return when the flight has changed, or after `wait` seconds."""
+        ...
+
+
+class ReplayConflict(Exception):
+    """The slot was opened for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How a call under an idempotency key ended: with a picture, or with an error that may have cost.
+
+    A picture is named by content, its bytes are kept as a blob; an error has a `reason` and a `message`.
+    """
+
+    reason: str = ""
+    message: str = ""
+    body: ImageRef | None = None
+    media_type: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    cost_milli: int = 0
+
+
+class ReplayBook(Protocol):
+    """What became of calls under idempotency keys, for a day. Raises BoardUnavailable."""
+
+    async def open(self, slot: str, request: str) -> Replay | None:
+        """Open the slot for the request; return how it ended if it has. Raises ReplayConflict."""
+        ...
+
+    async def close(self, slot: str, request: str, replay: Replay) -> None:
+        """Note how the call in the slot ended; the first word stands."""
         ...

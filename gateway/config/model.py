@@ -191,7 +191,7 @@ class Config(Section):
     cache: Cache = Field(default=Cache(), description="How long and how much is remembered.")
     urls: Urls = Field(default=Urls(), description="What happens to image URLs in requests.")
     bodies: Bodies = Field(default=Bodies(), description="Where request bodies wait.")
-    admins: Annotated[tuple[Admin, ...], NOT_IN_FORCE] = Field(
+    admins: tuple[Admin, ...] = Field(
         default=(), description="Operators who may call the administration service."
     )
     telemetry: Telemetry = Field(
@@ -204,5 +204,13 @@ class Config(Section):
         return {
             digest: replace(configured.value, shared_scope=shared.get(configured.id, ""))
             for configured in self.tenants
+            for digest in configured.credentials_sha256
+        }
+
+    def admins_by_credential(self) -> dict[str, tenant.Admin]:
+        """Return whose each administrator's credential is, by its SHA-256 in lower-case hex."""
+        return {
+            digest: tenant.Admin(configured.id)
+            for configured in self.admins
             for digest in configured.credentials_sha256
         }

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from gateway.domain.answer import Answer
 from gateway.domain.edit import Edit, Kind
 
-__all__ = ["UNSUPPORTED_LIFE", "CacheMode", "Lives", "is_read", "life"]
+__all__ = [
+    "UNSUPPORTED_LIFE",
+    "CacheMode",
+    "Lives",
+    "Purge",
+    "Reach",
+    "is_merged",
+    "is_read",
+    "life",
+]
 
 UNSUPPORTED_LIFE = 3600.0
 """Seconds for which a result is kept of which the upstream ignored parameters: it may learn them."""
@@ -36,11 +45,35 @@ class CacheMode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lives:
-    """Seconds for which results are kept: in general, with a template or layers, keyed by a URL's text."""
+    """Seconds for which results are kept: in general, with a template or layers, keyed by a URL's text.
+
+    `refusal` is the life of a 400 that is certain to repeat.
+    """
 
     general: float
     template: float
     url: float
+    refusal: float = 300.0
+
+
+class Reach(enum.StrEnum):
+    """Which stored results a purge disowns: all, those of a scope or an operation, those of one edit."""
+
+    ALL = "all"
+    SCOPE = "scope"
+    OPERATION = "operation"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Disowns every result that is stored now and within reach.
+
+    `name` is the scope, the operation's value or the edit's digest; empty for `Reach.ALL`.
+    """
+
+    reach: Reach
+    name: str = ""
 
 
 def is_read(edit: Edit, mode: CacheMode) -> bool:
@@ -48,6 +81,13 @@ def is_read(edit: Edit, mode: CacheMode) -> bool:
     if mode in {CacheMode.REFRESH, CacheMode.BYPASS}:
         return False
     return mode is not CacheMode.DEFAULT or not edit.unseeded
+
+
+def is_merged(edit: Edit, mode: CacheMode) -> bool:
+    """Whether equal calls in flight become one. Who asks for a picture without a seed wants one of its own."""
+    if mode is CacheMode.BYPASS:
+        return False
+    return mode is CacheMode.REUSE or not edit.unseeded
 
 
 def life(edit: Edit, answer: Answer, mode: CacheMode, lives: Lives) -> float | None:

@@ -24,7 +24,7 @@ class Call:
     """One request at a door.
 
     `credential` is what the caller sent; `operation` and `door` name the route; `request_id` is ours or
-    the caller's own. `record` is filled on the way.
+    the caller's own. `seconds` is how long the caller waits, None for ever. `record` is filled on the way.
     """
 
     credential: str | None
@@ -32,6 +32,7 @@ class Call:
     door: str
     request_id: str
     record: Record
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,16 @@
     GatewayError
     ├── CallerError                    the caller can mend it
     │   ├── Unauthenticated            UNAUTHENTICATED
+    │   ├── NotAdmin                   NOT_ADMIN: a tenant's credential where an administrator's is wanted
+    │   ├── TooManyPurges              TOO_MANY_PURGES: more single digests than are remembered
     │   ├── InvalidRequest             INVALID_REQUEST: every violation at once
     │   │   └── BlobMissing            BLOB_NOT_FOUND: a picture that is named but not kept
     │   ├── BodyTooLarge               BODY_TOO_LARGE
     │   ├── RouteNotServed             ROUTE_NOT_SERVED
     │   ├── NotCached                  NOT_CACHED: only a stored result was wanted
+    │   ├── DeadlineExceeded           DEADLINE_EXCEEDED: the caller's time is up; paid work goes on
+    │   ├── IdempotencyConflict        IDEMPOTENCY_CONFLICT: the key was used for another request
+    │   ├── ResultGone                 RESULT_GONE: served before under this key, no longer kept
     │   └── UpstreamRefused            UPSTREAM_REFUSED: the upstream's 400; not charged
     ├── UpstreamError                  Photoroom, or our standing with it
     │   ├── KeyTrouble                 the key is at fault: try another; never shown to a caller
@@ -22,6 +27,8 @@
     │   └── UpstreamUnavailable        UPSTREAM_UNAVAILABLE: no key can serve now
     └── GatewayFault                   ours
         ├── NotKept                    NOT_KEPT: an upload that could not be stored
+        ├── ReplaysUnavailable         IDEMPOTENCY_UNAVAILABLE: the key cannot be honoured now
+        ├── StateUnavailable           STATE_UNAVAILABLE: the state Redis does not answer
         ├── ShuttingDown               SHUTTING_DOWN
         └── InternalError              INTERNAL
 
@@ -34,16 +41,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "BlobMissing",
     "BodyTooLarge",
     "CallerError",
+    "DeadlineExceeded",
     "Ending",
     "Fault",
     "GatewayError",
     "GatewayFault",
+    "IdempotencyConflict",
     "InternalError",
     "InvalidRequest",
     "KeyExhausted",
@@ -51,11 +60,16 @@ __all__ = [
     "KeyRejected",
     "KeyThrottled",
     "KeyTrouble",
+    "NotAdmin",
     "NotCached",
     "NotKept",
     "OutcomeUnknown",
+    "ReplaysUnavailable",
+    "ResultGone",
     "RouteNotServed",
     "ShuttingDown",
+    "StateUnavailable",
+    "TooManyPurges",
     "Unauthenticated",
     "UpstreamBadAnswer",
     "UpstreamError",
@@ -64,6 +78,7 @@ __all__ = [
     "UpstreamUnavailable",
     "UpstreamUnreachable",
     "Violation",
+    "shared_error",
 ]
 
 
@@ -102,16 +117,33 @@ class GatewayError(Exception):
     """Base of every error that leaves the pipeline.
 
     `retry_after` is the wait in seconds after which the same call may succeed, where one is known.
+    `shared` says that the error is an outcome of the request itself, the same for everybody who makes it
+    just then; trouble with a key, an account or a replica is nobody else's.
     """
 
     reason: ClassVar[str] = "INTERNAL"
     fault: ClassVar[Fault] = Fault.GATEWAY
     ending: ClassVar[Ending] = Ending.NOT_SPENT
+    shared: ClassVar[bool] = False
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+
+    def fresh(self) -> Self:
+        """Return the same error without a traceback, for one more caller to raise."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+
+def shared_error(reason: str, message: str) -> GatewayError:
+    """Rebuild an outcome of a request that another replica met. Raises ValueError for another reason."""
+    for kind in (UpstreamRefused, UpstreamFailed, OutcomeUnknown, UpstreamBadAnswer):
+        if kind.reason == reason:
+            return kind(message)
+    raise ValueError(f"{reason} is not shared between replicas")
 
 
 class CallerError(GatewayError):
@@ -124,6 +156,18 @@ class Unauthenticated(CallerError):
     """No credential, or one that belongs to nobody."""
 
     reason = "UNAUTHENTICATED"
+
+
+class NotAdmin(CallerError):
+    """The credential is a tenant's, and the service is for administrators."""
+
+    reason = "NOT_ADMIN"
+
+
+class TooManyPurges(CallerError):
+    """As many single digests are purged as are remembered: purge the tenant, the operation or all."""
+
+    reason = "TOO_MANY_PURGES"
 
 
 class InvalidRequest(CallerError):
@@ -160,10 +204,41 @@ class NotCached(CallerError):
     reason = "NOT_CACHED"
 
 
+class DeadlineExceeded(CallerError):
+    """The caller's time is up. Work that was paid for goes on, and answers the next call."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+
+class IdempotencyConflict(CallerError):
+    """The idempotency key was used for another request."""
+
+    reason = "IDEMPOTENCY_CONFLICT"
+
+
+class ResultGone(CallerError):
+    """The request was served under its idempotency key, and the result is no longer kept.
+
+    It is never bought again under that key: a new key buys.
+    """
+
+    reason = "RESULT_GONE"
+
+
 class UpstreamRefused(CallerError):
-    """The upstream refused this edit of this picture. Not charged; a repetition would fail too."""
+    """The upstream refused this edit of this picture. Not charged; a repetition would fail too.
+
+    `certain` says that it is a plain 400, which depends on the request alone.
+    """
 
     reason = "UPSTREAM_REFUSED"
+    shared = True
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, certain: bool = False
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.certain = certain
 
 
 class UpstreamError(GatewayError):
@@ -213,12 +288,14 @@ class UpstreamFailed(UpstreamError):
     """The upstream answered 500. Not charged."""
 
     reason = "UPSTREAM_FAILED"
+    shared = True
 
 
 class OutcomeUnknown(UpstreamError):
     """The call was sent and no answer came. It may be charged, so it is not sent again by itself."""
 
     reason = "OUTCOME_UNKNOWN"
+    shared = True
     ending = Ending.UNKNOWN
 
 
@@ -226,6 +303,7 @@ class UpstreamBadAnswer(UpstreamError):
     """The upstream answered 200 with something that is not a whole picture. Charged."""
 
     reason = "UPSTREAM_BAD_ANSWER"
+    shared = True
     ending = Ending.SPENT
 
 
@@ -245,6 +323,18 @@ class NotKept(GatewayFault):
     """An uploaded picture could not be kept; the same upload may succeed later."""
 
     reason = "NOT_KEPT"
+
+
+class StateUnavailable(GatewayFault):
+    """The state Redis does not answer. Nobody knows whether the change was made; make it again."""
+
+    reason = "STATE_UNAVAILABLE"
+
+
+class ReplaysUnavailable(GatewayFault):
+    """Whether the call under this idempotency key was made before cannot be told now; nothing was spent."""
+
+    reason = "IDEMPOTENCY_UNAVAILABLE"
 
 
 class ShuttingDown(GatewayFault):

@@ -33,7 +33,7 @@ def examine(
         violations += found
         if slot.name in _MAIN_PICTURES and header and header.width and header.height:
             pixels = header.width * header.height
-    refused, warnings = check_rules(Facts(edit, pixels))
-    # A field that could not be read is not missing: only one of its two complaints is true.
+    # A field that could not be read is not missing: only one of its complaints is true.
     unread = {v.field for v in violations}
+    refused, warnings = check_rules(Facts(edit, pixels, unread))
     return (*violations, *(v for v in refused if v.field not in unread)), warnings

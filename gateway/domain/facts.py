@@ -23,10 +23,13 @@ __all__ = [
 class Facts:
     """What was set, by wire name, and what is known of the main picture.
 
-    `pixels` is the main picture's width times height; None where it is not known.
+    `pixels` is the main picture's width times height; None where it is not known. `unread` are names
+    that were set to what could not be read: they are there, without a value.
     """
 
-    def __init__(self, edit: Edit, pixels: int | None = None) -> None:
+    def __init__(
+        self, edit: Edit, pixels: int | None = None, unread: Iterable[str] = ()
+    ) -> None:
         self.operation = edit.operation
         self.pixels = pixels
         self._values: Mapping[str, str] = {
@@ -37,7 +40,7 @@ class Facts:
         self.silent = {p.name for p in edit.parameters if p.same_as_absent}
         self.names = [*self._values, *self.images]
         self._below: dict[str, list[str]] = {}
-        for name in self.names:
+        for name in dict.fromkeys([*self.names, *unread]):
             for path in _paths(name):
                 self._below.setdefault(path, []).append(name)
 

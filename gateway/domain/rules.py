@@ -118,16 +118,16 @@ def _layer_siblings(branches: tuple[str, str]) -> Finder:
     return find
 
 
-def _layer_prompt_missing(group: str) -> Finder:
-    """Groups inside image layers that are set without their prompt, which the schema requires."""
+def _prompt_missing(group: str) -> Finder:
+    """Groups, in the edit and in its image layers, that are set without the prompt that they require."""
 
     def find(facts: Facts) -> list[str]:
         layers = {name.split(".")[1] for name in facts.present("layers.")}
-        prefixes = [f"layers.{layer}.image.{group}." for layer in sorted(layers)]
+        prefixes = ["", *(f"layers.{layer}.image." for layer in sorted(layers))]
         return [
-            f"{prefix}prompt"
+            f"{prefix}{group}.prompt"
             for prefix in prefixes
-            if facts.present(prefix) and not facts.has(f"{prefix}prompt")
+            if facts.present(f"{prefix}{group}.") and not facts.has(f"{prefix}{group}.prompt")
         ]
 
     return find
@@ -153,8 +153,6 @@ _SWITCHED: Final = (
     ("flatLay", "mode"),
     ("ghostMannequin", "mode"),
     ("virtualModel", "mode"),
-    ("imageFromPrompt", "prompt"),
-    ("segmentation", "prompt"),
 )
 """Operations, and the parameter without which the others of the operation do nothing."""
 
@@ -249,8 +247,8 @@ _REFUSALS: Final = _rules(
         "give a preset or a custom picture, not both",
     ),
     ("LAYER_CONFLICT", _layer_siblings(("text", "image")), "a layer is a text or a picture"),
-    ("PROMPT_MISSING", _layer_prompt_missing("imageFromPrompt"), "is required here"),
-    ("PROMPT_MISSING", _layer_prompt_missing("segmentation"), "is required here"),
+    ("PROMPT_MISSING", _prompt_missing("imageFromPrompt"), "is required here"),
+    ("PROMPT_MISSING", _prompt_missing("segmentation"), "is required here"),
 )
 
 _WARNINGS: Final = _rules(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Caller", "Tenant"]
+__all__ = ["Admin", "Caller", "Tenant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +38,10 @@ class Caller:
 
     tenant: Tenant
     sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """An operator who may call the administration service. Administrators are no tenants."""
+
+    id: str

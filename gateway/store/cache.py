@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from gateway.domain.answer import Answer
 from gateway.ports import CachedAnswer, CacheKey
-from gateway.store.epochs import EpochSource
 from gateway.store.hashing import sha256_of
 from gateway.store.keyspace import BLOB_MARGIN, CHUNK_BYTES, BlobKeys, scope_keys
 from gateway.store.link import Command, Link, RedisRefused, RedisTrouble
@@ -49,13 +48,11 @@ class RedisCache:
         link: Link,
         *,
         master: bytes,
-        epochs: EpochSource,
         clock: Callable[[], float],
         max_blob: int = 64 << 20,
     ) -> None:
         self._link = link
         self._master = master
-        self._epochs = epochs
         self._clock = clock
         self._max_blob = max_blob
         self.counts = CacheCounts()
@@ -73,7 +70,7 @@ class RedisCache:
         if not self._keepable(answer.body, ttl):
             return False
         keys = scope_keys(self._master, key.scope)
-        name = keys.entry(self._epochs().of(key), key.digest)
+        name = keys.entry(key.epoch, key.digest)
         sha256 = await sha256_of(answer.body)
         now = self._clock()
         entry = Entry(
@@ -124,7 +121,7 @@ class RedisCache:
 
     async def _find(self, key: CacheKey) -> CachedAnswer | None:
         keys = scope_keys(self._master, key.scope)
-        name = keys.entry(self._epochs().of(key), key.digest)
+        name = keys.entry(key.epoch, key.digest)
         [raw] = await self._link.exchange(("GET", name))
         if raw is None:
             return None

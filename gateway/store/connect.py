@@ -28,6 +28,9 @@ __all__ = ["TIME_OUTS", "connect"]
 TIME_OUTS = TimeOuts(connect=0.5, operation=1.0)
 """Those of the cache: a purchase takes longer than that, but a miss costs money."""
 
+_LISTENERS = 4
+"""Connections beside those for commands: each listener keeps one."""
+
 
 def connect(
     url: str,
@@ -52,7 +55,7 @@ def connect(
             address.service,
             sentinel,
             ssl=address.tls,
-            max_connections=connections,
+            max_connections=connections + _LISTENERS,
             db=address.db,
             **_options(address, time_outs),
         )
@@ -87,7 +90,7 @@ def _pool(address: RedisAddress, connections: int, time_outs: TimeOuts) -> Conne
         [(host, port)] = address.hosts
         kind = SSLConnection if address.tls else Connection
         options |= {"connection_class": kind, "host": host, "port": port}
-    return ConnectionPool(max_connections=connections, db=address.db, **options)
+    return ConnectionPool(max_connections=connections + _LISTENERS, db=address.db, **options)
 
 
 def _sentinel(address: RedisAddress, time_outs: TimeOuts) -> Sentinel:

@@ -4,6 +4,14 @@
     pg1:b:{<blob>}:m        a blob's manifest        } one hash tag a blob, so that all of a blob is in
     pg1:b:{<blob>}:<i>      its i-th chunk, from 0   } one slot and is read in one command
     pg1:{ctl}:cache-secret  the secret that names all of the above, in the state Redis; never expires
+    pg1:{ctl}:flight:<id>   a flight's record; lives a minute longer than anybody waits for it
+    pg1:{ctl}:replay:<slot> what became of the call under an idempotency key; lives a day
+    pg1:{ctl}:tick          hash of what administrators purged and revoked; state Redis, never expires
+    pg1:{ctl}:replicas      sorted set of the replicas that live, by the time they last said so
+    pg1:tick                the channel on which replicas are told of a change of the tick's hash
+    pg1:wake:<replica>      the channel on which a replica is told of flights that have changed
+
+All that money depends on is in the slot of `{ctl}`, so that a failover takes all of it back together.
 
 <entry> and <blob> are HMAC-SHA256 under a secret of the scope, itself an HMAC of the master secret. So
 a key tells nobody who it belongs to or what it holds, and a scope can name nothing that is another's.
@@ -15,7 +23,21 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-__all__ = ["BLOB_MARGIN", "CACHE_SECRET", "CHUNK_BYTES", "BlobKeys", "ScopeKeys", "scope_keys"]
+__all__ = [
+    "BLOB_MARGIN",
+    "CACHE_SECRET",
+    "CHUNK_BYTES",
+    "REPLAY_MS",
+    "REPLICAS",
+    "TICK",
+    "TICK_CHANNEL",
+    "WAKE_PREFIX",
+    "BlobKeys",
+    "ScopeKeys",
+    "flight_key",
+    "replay_key",
+    "scope_keys",
+]
 
 CHUNK_BYTES = 524_224
 """Bytes in every chunk but the last: 64 below 2^19, whose allocation class would cost 25 % more."""
@@ -24,6 +46,16 @@ BLOB_MARGIN = 300.0
 """Seconds that a blob outlives the entry it was written for: an entry never points at nothing."""
 
 CACHE_SECRET = "pg1:{ctl}:cache-secret"  # noqa: S105 - the key's name, not the secret
+
+TICK = "pg1:{ctl}:tick"
+REPLICAS = "pg1:{ctl}:replicas"
+TICK_CHANNEL = "pg1:tick"
+
+REPLAY_MS = 24 * 3600 * 1000
+"""Milliseconds for which the outcome under an idempotency key is kept."""
+
+WAKE_PREFIX = "pg1:wake:"
+"""What the name of a replica's channel begins with; its id follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +80,9 @@ class ScopeKeys:
 
     secret: bytes
 
-    def entry(self, epochs: tuple[int, int, int], digest: str) -> str:
+    def entry(self, epoch: int, digest: str) -> str:
         """Name of the key of an edit's entry."""
-        operator, tenant, operation = epochs
-        return "pg1:e:" + self._hmac(f"entry|{operator}.{tenant}.{operation}|{digest}").hex()
+        return "pg1:e:" + self._hmac(f"entry|{epoch}|{digest}").hex()
 
     def blob(self, sha256: str) -> BlobKeys:
         """Names of a blob's keys."""
@@ -69,3 +100,13 @@ class ScopeKeys:
 def scope_keys(master: bytes, scope: str) -> ScopeKeys:
     """Return the names that the scope's own secret, HMAC(master, scope), makes."""
     return ScopeKeys(hmac.digest(master, scope.encode(), "sha256"))
+
+
+def flight_key(flight: str) -> str:
+    """Name of the key of a flight's record."""
+    return "pg1:{ctl}:flight:" + flight
+
+
+def replay_key(slot: str) -> str:
+    """Name of the record of an idempotency key."""
+    return "pg1:{ctl}:replay:" + slot

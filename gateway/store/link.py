@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.client import PubSub
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import (
     AskError,
@@ -24,6 +26,7 @@ from redis.exceptions import (
 )
 
 from gateway.store.breaker import Circuit
+from gateway.store.channel import messages
 
 __all__ = [
     "ClusterLink",
@@ -102,6 +105,19 @@ class Link(ABC):
             raise trouble
         return replies
 
+    async def listen(self, channel: str) -> AsyncGenerator[bytes, None]:
+        """Yield what is said on the channel from now on, until that breaks off: RedisUnavailable.
+
+        What is said while nobody listens is lost. The circuit is not asked and hears nothing of it.
+        """
+        heard = messages(self._pubsub(), channel, time_out=self._time_outs.total)
+        try:
+            async with aclosing(heard):
+                async for message in heard:
+                    yield message
+        except Exception as error:  # noqa: BLE001 - as above
+            raise RedisUnavailable(type(error).__name__) from None
+
     async def _send_in_time(self, commands: Sequence[Command]) -> list[Any]:
         task = asyncio.current_task()
         before = task.cancelling() if task else 0
@@ -116,6 +132,10 @@ class Link(ABC):
     @abstractmethod
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
         """Return a reply or an exception for each command, or raise if none was carried out."""
+
+    @abstractmethod
+    def _pubsub(self) -> PubSub:
+        """Return a subscriber with a connection of its own, not yet open."""
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -147,6 +167,9 @@ class SingleLink(Link):
                     pipeline.execute_command(*command)
                 return await pipeline.execute(raise_on_error=False)
 
+    def _pubsub(self) -> PubSub:
+        return self._client.pubsub()
+
     async def aclose(self) -> None:
         """Close every connection, those to the sentinels too."""
         await self._client.aclose()
@@ -175,6 +198,9 @@ class ClusterLink(Link):
     async def _send_one(self, command: Command) -> Any:  # noqa: ANN401 - a reply has any shape
         async with self._free:
             return await self._client.execute_command(*command)
+
+    def _pubsub(self) -> PubSub:
+        return self._client.pubsub()
 
     async def aclose(self) -> None:
         """Close every connection to every node."""

@@ -14,12 +14,11 @@ from typing import Protocol, TypeAlias
 
 from gateway.domain.answer import Answer
 from gateway.ports import BlobStore, CachedAnswer, CacheKey, ResultCache
-from gateway.store.epochs import EpochSource
 from gateway.store.hashing import sha256_of
 
 __all__ = ["ENTRY_BYTES", "CacheTier", "MemoryTier"]
 
-_EntryId: TypeAlias = tuple[str, str, tuple[int, int, int]]  # scope, digest, epochs
+_EntryId: TypeAlias = tuple[str, str, int]  # scope, digest, epoch
 _BlobId: TypeAlias = tuple[str, str]  # scope, SHA-256
 
 ENTRY_BYTES = 2048
@@ -49,12 +48,10 @@ class MemoryTier:
         behind: CacheTier | None,
         *,
         capacity: int,
-        epochs: EpochSource,
         clock: Callable[[], float],
     ) -> None:
         self._behind = behind
         self._capacity = capacity
-        self._epochs = epochs
         self._clock = clock
         self._entries: dict[_EntryId, CachedAnswer] = {}
         self._blobs: OrderedDict[_BlobId, _Blob] = OrderedDict()
@@ -67,7 +64,7 @@ class MemoryTier:
 
     async def find(self, key: CacheKey) -> CachedAnswer | None:
         """Return the result from here, else from the tier behind, else None."""
-        entry_id = (key.scope, key.digest, self._epochs().of(key))
+        entry_id = (key.scope, key.digest, key.epoch)
         found = self._entries.get(entry_id)
         if found is not None:
             if self._clock() < found.expires_at:
@@ -81,7 +78,7 @@ class MemoryTier:
 
     async def store(self, key: CacheKey, answer: Answer, *, cost_milli: int, ttl: float) -> bool:
         """Keep a result here and behind. False when the tier behind could not keep it."""
-        entry_id = (key.scope, key.digest, self._epochs().of(key))
+        entry_id = (key.scope, key.digest, key.epoch)
         sha256 = await sha256_of(answer.body)
         now = self._clock()
         found = CachedAnswer(answer, cost_milli, now, now + ttl, "memory", sha256)

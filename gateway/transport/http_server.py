@@ -7,6 +7,10 @@ from aiohttp import web
 __all__ = ["HttpServer"]
 
 
+_LONGEST_LINE = 128 * 1024
+"""Bytes of a request line: a GET may carry a prompt of 10,000 characters, each up to 12 bytes escaped."""
+
+
 class HttpServer:
     """Serves an application; `port` is the one that was taken, once started.
 
@@ -16,7 +20,11 @@ class HttpServer:
     def __init__(self, app: web.Application, host: str, port: int, *, grace: float) -> None:
         # aiohttp's access log costs more than a memory hit, and it would log query strings.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=grace
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=grace,
+            max_line_size=_LONGEST_LINE,
         )
         self._host = host
         self.port = port

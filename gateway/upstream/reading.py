@@ -126,7 +126,7 @@ def _failure(reply: Reply, hide: Iterable[str]) -> GatewayError:
         case _ if 300 <= status < 400 or status == 408:
             return UpstreamUnreachable(f"The call did not reach the upstream: {status}.")
         case _ if 400 <= status < 500:
-            return UpstreamRefused(error_message(reply, hide))
+            return UpstreamRefused(error_message(reply, hide), certain=status == 400)
         case _:
             text = f"The upstream answered {status}; whether the edit was made is not known."
             return OutcomeUnknown(text, retry_after=_retry_after(reply))

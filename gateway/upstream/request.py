@@ -1,7 +1,8 @@
 """From a purchase to the HTTP request that buys it.
 
 POST with a multipart form whenever there are bytes to send or no URL to fetch; GET with a query string
-for edits of pictures by URL, because the upstream documents its URL parameters for GET alone. A
+for edits of pictures by URL, because the upstream documents its URL parameters for GET alone. Where the
+query would be longer than servers take, the form carries the URL too, as integrators are seen to do. A
 parameter of the edit never stands in the query of a POST: the upstream refuses that.
 """
 
@@ -24,6 +25,9 @@ from gateway.upstream.settings import SANDBOX_PREFIX, UpstreamKey, UpstreamSetti
 __all__ = ["PicturePayload", "WireRequest", "account_request", "edit_request"]
 
 _SLICE = 256 * 1024
+
+_LONGEST_QUERY = 7000
+"""Characters. Common servers take request lines of 8 KiB; a prompt may have ten thousand characters."""
 
 _COMMON_HEADERS: Mapping[str, str] = MappingProxyType(
     {
@@ -85,8 +89,9 @@ def edit_request(settings: UpstreamSettings, purchase: Purchase, key: UpstreamKe
     headers[hdrs.ACCEPT] = "image/png, application/json"
     by_url = any(p.kind is Kind.URL for p in edit.parameters)
     if by_url and not edit.images and not segment:
-        query = [(p.name, p.wire) for p in edit.parameters]
-        return WireRequest(hdrs.METH_GET, url.with_query(query), headers)
+        with_query = url.with_query([(p.name, p.wire) for p in edit.parameters])
+        if len(with_query.raw_query_string) <= _LONGEST_QUERY:
+            return WireRequest(hdrs.METH_GET, with_query, headers)
     return WireRequest(hdrs.METH_POST, url, headers, _form(purchase))
 
 

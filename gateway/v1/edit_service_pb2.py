@@ -29,7 +29,7 @@ from gateway.v1 import segment_pb2 as gateway_dot_v1_dot_segment__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgateway/v1/edit_service.proto\x12\ngateway.v1\x1a\x15gateway/v1/edit.proto\x1a\x16gateway/v1/image.proto\x1a\x18gateway/v1/options.proto\x1a\x18gateway/v1/segment.proto\x1a\x1egoogle/protobuf/duration.proto\"]\n\x10\x45\x64itImageRequest\x12\x1e\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Edit\x12)\n\ncache_mode\x18\x02 \x01(\x0e\x32\x15.gateway.v1.CacheMode\"c\n\x16StreamEditImageRequest\x12\x1e\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Edit\x12)\n\ncache_mode\x18\x02 \x01(\x0e\x32\x15.gateway.v1.CacheMode\"_\n\x17StreamEditImageResponse\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x12.gateway.v1.ResultH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\r\n\x05piece\x12\x04\xa0\xb5\x18\x01\"7\n\x11\x45\x64itImageResponse\x12\"\n\x06result\x18\x01 \x01(\x0b\x32\x12.gateway.v1.Result\"j\n\x17RemoveBackgroundRequest\x12$\n\x07segment\x18\x01 \x01(\x0b\x32\x13.gateway.v1.Segment\x12)\n\ncache_mode\x18\x02 \x01(\x0e\x32\x15.gateway.v1.CacheMode\">\n\x18RemoveBackgroundResponse\x12\"\n\x06result\x18\x01 \x01(\x0b\x32\x12.gateway.v1.Result\"\x9b\x03\n\x06Result\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x1a\n\x12\x63ost_milli_credits\x18\x04 \x01(\x03\x12\x1e\n\x11uncertainty_score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x62\x61\x63kground_seed\x18\x06 \x01(\x04H\x01\x88\x01\x01\x12\x1b\n\x0etexts_detected\x18\x07 \x01(\rH\x02\x88\x01\x01\x12\x1e\n\x16unsupported_attributes\x18\x08 \x03(\t\x12\x18\n\x10\x65\x64it_further_url\x18\t \x01(\t\x12%\n\x08warnings\x18\n \x03(\x0b\x32\x13.gateway.v1.Finding\x12!\n\x04\x62lob\x18\x0b \x01(\x0b\x32\x13.gateway.v1.BlobRef\x12&\n\x05\x63\x61\x63he\x18\x0c \x01(\x0b\x32\x17.gateway.v1.CacheReportB\x14\n\x12_uncertainty_scoreB\x12\n\x10_background_seedB\x11\n\x0f_texts_detected\"\x97\x01\n\x0b\x43\x61\x63heReport\x12\x0b\n\x03hit\x18\x01 \x01(\x08\x12\x0e\n\x06source\x18\x02 \x01(\t\x12&\n\x03\x61ge\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13saved_milli_credits\x18\x05 \x01(\x03\"\x94\x01\n\x0fPlanEditRequest\x12 \n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x10.gateway.v1.EditH\x00\x12&\n\x07segment\x18\x02 \x01(\x0b\x32\x13.gateway.v1.SegmentH\x00\x12)\n\ncache_mode\x18\x03 \x01(\x0e\x32\x15.gateway.v1.CacheModeB\x0c\n\x04\x63\x61ll\x12\x04\xa0\xb5\x18\x01\"\xd5\x01\n\x10PlanEditResponse\x12\'\n\nviolations\x18\x01 \x03(\x0b\x32\x13.gateway.v1.Finding\x12%\n\x08warnings\x18\x02 \x03(\x0b\x32\x13.gateway.v1.Finding\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x1a\n\x12\x63ost_milli_credits\x18\x04 \x01(\x03\x12&\n\tbilled_as\x18\x05 \x01(\x0e\x32\x13.gateway.v1.Billing\x12\x10\n\x08unseeded\x18\x06 \x03(\t\x12\x0b\n\x03hit\x18\x07 \x01(\x08\";\n\x07\x46inding\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t*\x8b\x01\n\tCacheMode\x12\x1a\n\x16\x43\x41\x43HE_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_MODE_REFRESH\x10\x01\x12\x15\n\x11\x43\x41\x43HE_MODE_BYPASS\x10\x02\x12\x14\n\x10\x43\x41\x43HE_MODE_REUSE\x10\x03\x12\x1d\n\x19\x43\x41\x43HE_MODE_ONLY_IF_CACHED\x10\x04\x32\xdb\x02\n\x0b\x45\x64itService\x12H\n\tEditImage\x12\x1c.gateway.v1.EditImageRequest\x1a\x1d.gateway.v1.EditImageResponse\x12\\\n\x0fStreamEditImage\x12\".gateway.v1.StreamEditImageRequest\x1a#.gateway.v1.StreamEditImageResponse0\x01\x12]\n\x10RemoveBackground\x12#.gateway.v1.RemoveBackgroundRequest\x1a$.gateway.v1.RemoveBackgroundResponse\x12\x45\n\x08PlanEdit\x12\x1b.gateway.v1.PlanEditRequest\x1a\x1c.gateway.v1.PlanEditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgateway/v1/edit_service.proto\x12\ngateway.v1\x1a\x15gateway/v1/edit.proto\x1a\x16gateway/v1/image.proto\x1a\x18gateway/v1/options.proto\x1a\x18gateway/v1/segment.proto\x1a\x1egoogle/protobuf/duration.proto\"v\n\x10\x45\x64itImageRequest\x12\x1e\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Edit\x12)\n\ncache_mode\x18\x02 \x01(\x0e\x32\x15.gateway.v1.CacheMode\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"|\n\x16StreamEditImageRequest\x12\x1e\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x10.gateway.v1.Edit\x12)\n\ncache_mode\x18\x02 \x01(\x0e\x32\x15.gateway.v1.CacheMode\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"_\n\x17StreamEditImageResponse\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x12.gateway.v1.ResultH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\r\n\x05piece\x12\x04\xa0\xb5\x18\x01\"7\n\x11\x45\x64itImageResponse\x12\"\n\x06result\x18\x01 \x01(\x0b\x32\x12.gateway.v1.Result\"\x83\x01\n\x17RemoveBackgroundRequest\x12$\n\x07segment\x18\x01 \x01(\x0b\x32\x13.gateway.v1.Segment\x12)\n\ncache_mode\x18\x02 \x01(\x0e\x32\x15.gateway.v1.CacheMode\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\">\n\x18RemoveBackgroundResponse\x12\"\n\x06result\x18\x01 \x01(\x0b\x32\x12.gateway.v1.Result\"\x9b\x03\n\x06Result\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x1a\n\x12\x63ost_milli_credits\x18\x04 \x01(\x03\x12\x1e\n\x11uncertainty_score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x62\x61\x63kground_seed\x18\x06 \x01(\x04H\x01\x88\x01\x01\x12\x1b\n\x0etexts_detected\x18\x07 \x01(\rH\x02\x88\x01\x01\x12\x1e\n\x16unsupported_attributes\x18\x08 \x03(\t\x12\x18\n\x10\x65\x64it_further_url\x18\t \x01(\t\x12%\n\x08warnings\x18\n \x03(\x0b\x32\x13.gateway.v1.Finding\x12!\n\x04\x62lob\x18\x0b \x01(\x0b\x32\x13.gateway.v1.BlobRef\x12&\n\x05\x63\x61\x63he\x18\x0c \x01(\x0b\x32\x17.gateway.v1.CacheReportB\x14\n\x12_uncertainty_scoreB\x12\n\x10_background_seedB\x11\n\x0f_texts_detected\"\x97\x01\n\x0b\x43\x61\x63heReport\x12\x0b\n\x03hit\x18\x01 \x01(\x08\x12\x0e\n\x06source\x18\x02 \x01(\t\x12&\n\x03\x61ge\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13saved_milli_credits\x18\x05 \x01(\x03\"\x94\x01\n\x0fPlanEditRequest\x12 \n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x10.gateway.v1.EditH\x00\x12&\n\x07segment\x18\x02 \x01(\x0b\x32\x13.gateway.v1.SegmentH\x00\x12)\n\ncache_mode\x18\x03 \x01(\x0e\x32\x15.gateway.v1.CacheModeB\x0c\n\x04\x63\x61ll\x12\x04\xa0\xb5\x18\x01\"\xd5\x01\n\x10PlanEditResponse\x12\'\n\nviolations\x18\x01 \x03(\x0b\x32\x13.gateway.v1.Finding\x12%\n\x08warnings\x18\x02 \x03(\x0b\x32\x13.gateway.v1.Finding\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x1a\n\x12\x63ost_milli_credits\x18\x04 \x01(\x03\x12&\n\tbilled_as\x18\x05 \x01(\x0e\x32\x13.gateway.v1.Billing\x12\x10\n\x08unseeded\x18\x06 \x03(\t\x12\x0b\n\x03hit\x18\x07 \x01(\x08\";\n\x07\x46inding\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t*\x8b\x01\n\tCacheMode\x12\x1a\n\x16\x43\x41\x43HE_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_MODE_REFRESH\x10\x01\x12\x15\n\x11\x43\x41\x43HE_MODE_BYPASS\x10\x02\x12\x14\n\x10\x43\x41\x43HE_MODE_REUSE\x10\x03\x12\x1d\n\x19\x43\x41\x43HE_MODE_ONLY_IF_CACHED\x10\x04\x32\xdb\x02\n\x0b\x45\x64itService\x12H\n\tEditImage\x12\x1c.gateway.v1.EditImageRequest\x1a\x1d.gateway.v1.EditImageResponse\x12\\\n\x0fStreamEditImage\x12\".gateway.v1.StreamEditImageRequest\x1a#.gateway.v1.StreamEditImageResponse0\x01\x12]\n\x10RemoveBackground\x12#.gateway.v1.RemoveBackgroundRequest\x1a$.gateway.v1.RemoveBackgroundResponse\x12\x45\n\x08PlanEdit\x12\x1b.gateway.v1.PlanEditRequest\x1a\x1c.gateway.v1.PlanEditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,30 +40,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMEDITIMAGERESPONSE'].oneofs_by_name['piece']._serialized_options = b'\240\265\030\001'
   _globals['_PLANEDITREQUEST'].oneofs_by_name['call']._loaded_options = None
   _globals['_PLANEDITREQUEST'].oneofs_by_name['call']._serialized_options = b'\240\265\030\001'
-  _globals['_CACHEMODE']._serialized_start=1695
-  _globals['_CACHEMODE']._serialized_end=1834
+  _globals['_CACHEMODE']._serialized_start=1771
+  _globals['_CACHEMODE']._serialized_end=1910
   _globals['_EDITIMAGEREQUEST']._serialized_start=176
-  _globals['_EDITIMAGEREQUEST']._serialized_end=269
-  _globals['_STREAMEDITIMAGEREQUEST']._serialized_start=271
-  _globals['_STREAMEDITIMAGEREQUEST']._serialized_end=370
-  _globals['_STREAMEDITIMAGERESPONSE']._serialized_start=372
-  _globals['_STREAMEDITIMAGERESPONSE']._serialized_end=467
-  _globals['_EDITIMAGERESPONSE']._serialized_start=469
-  _globals['_EDITIMAGERESPONSE']._serialized_end=524
-  _globals['_REMOVEBACKGROUNDREQUEST']._serialized_start=526
-  _globals['_REMOVEBACKGROUNDREQUEST']._serialized_end=632
-  _globals['_REMOVEBACKGROUNDRESPONSE']._serialized_start=634
-  _globals['_REMOVEBACKGROUNDRESPONSE']._serialized_end=696
-  _globals['_RESULT']._serialized_start=699
-  _globals['_RESULT']._serialized_end=1110
-  _globals['_CACHEREPORT']._serialized_start=1113
-  _globals['_CACHEREPORT']._serialized_end=1264
-  _globals['_PLANEDITREQUEST']._serialized_start=1267
-  _globals['_PLANEDITREQUEST']._serialized_end=1415
-  _globals['_PLANEDITRESPONSE']._serialized_start=1418
-  _globals['_PLANEDITRESPONSE']._serialized_end=1631
-  _globals['_FINDING']._serialized_start=1633
-  _globals['_FINDING']._serialized_end=1692
-  _globals['_EDITSERVICE']._serialized_start=1837
-  _globals['_EDITSERVICE']._serialized_end=2184
+  _globals['_EDITIMAGEREQUEST']._serialized_end=294
+  _globals['_STREAMEDITIMAGEREQUEST']._serialized_start=296
+  _globals['_STREAMEDITIMAGEREQUEST']._serialized_end=420
+  _globals['_STREAMEDITIMAGERESPONSE']._serialized_start=422
+  _globals['_STREAMEDITIMAGERESPONSE']._serialized_end=517
+  _globals['_EDITIMAGERESPONSE']._serialized_start=519
+  _globals['_EDITIMAGERESPONSE']._serialized_end=574
+  _globals['_REMOVEBACKGROUNDREQUEST']._serialized_start=577
+  _globals['_REMOVEBACKGROUNDREQUEST']._serialized_end=708
+  _globals['_REMOVEBACKGROUNDRESPONSE']._serialized_start=710
+  _globals['_REMOVEBACKGROUNDRESPONSE']._serialized_end=772
+  _globals['_RESULT']._serialized_start=775
+  _globals['_RESULT']._serialized_end=1186
+  _globals['_CACHEREPORT']._serialized_start=1189
+  _globals['_CACHEREPORT']._serialized_end=1340
+  _globals['_PLANEDITREQUEST']._serialized_start=1343
+  _globals['_PLANEDITREQUEST']._serialized_end=1491
+  _globals['_PLANEDITRESPONSE']._serialized_start=1494
+  _globals['_PLANEDITRESPONSE']._serialized_end=1707
+  _globals['_FINDING']._serialized_start=1709
+  _globals['_FINDING']._serialized_end=1768
+  _globals['_EDITSERVICE']._serialized_start=1913
+  _globals['_EDITSERVICE']._serialized_end=2260
 # @@protoc_insertion_point(module_scope)

@@ -67,8 +67,13 @@ class EditImageRequest(_message.Message):
 
     EDIT_FIELD_NUMBER: _builtins.int
     CACHE_MODE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     cache_mode: Global___CacheMode.ValueType
     """What the caller wants of the cache."""
+    idempotency_key: _builtins.str
+    """Name of the caller's choice for this one call, 1 to 255 visible ASCII characters: for a day, the same
+    request under it is the same call, on every replica, and is never bought a second time. Empty: none.
+    """
     @_builtins.property
     def edit(self) -> _edit_pb2.Edit:
         """The edit. Required."""
@@ -78,10 +83,11 @@ class EditImageRequest(_message.Message):
         *,
         edit: _edit_pb2.Edit | None = ...,
         cache_mode: Global___CacheMode.ValueType = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "edit", b"edit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "edit", b"edit", "idempotency_key", b"idempotency_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -95,8 +101,13 @@ class StreamEditImageRequest(_message.Message):
 
     EDIT_FIELD_NUMBER: _builtins.int
     CACHE_MODE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     cache_mode: Global___CacheMode.ValueType
     """What the caller wants of the cache."""
+    idempotency_key: _builtins.str
+    """Name of the caller's choice for this one call, 1 to 255 visible ASCII characters: for a day, the same
+    request under it is the same call, on every replica, and is never bought a second time. Empty: none.
+    """
     @_builtins.property
     def edit(self) -> _edit_pb2.Edit:
         """The edit. Required."""
@@ -106,10 +117,11 @@ class StreamEditImageRequest(_message.Message):
         *,
         edit: _edit_pb2.Edit | None = ...,
         cache_mode: Global___CacheMode.ValueType = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "edit", b"edit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "edit", b"edit", "idempotency_key", b"idempotency_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,8 +189,13 @@ class RemoveBackgroundRequest(_message.Message):
 
     SEGMENT_FIELD_NUMBER: _builtins.int
     CACHE_MODE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     cache_mode: Global___CacheMode.ValueType
     """What the caller wants of the cache."""
+    idempotency_key: _builtins.str
+    """Name of the caller's choice for this one call, 1 to 255 visible ASCII characters: for a day, the same
+    request under it is the same call, on every replica, and is never bought a second time. Empty: none.
+    """
     @_builtins.property
     def segment(self) -> _segment_pb2.Segment:
         """The cut-out. Required."""
@@ -188,10 +205,11 @@ class RemoveBackgroundRequest(_message.Message):
         *,
         segment: _segment_pb2.Segment | None = ...,
         cache_mode: Global___CacheMode.ValueType = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_mode", b"cache_mode", "idempotency_key", b"idempotency_key", "segment", b"segment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

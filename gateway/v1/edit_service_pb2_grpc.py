@@ -83,11 +83,16 @@ class EditServiceServicer(object):
         Errors, by code and reason, and the caller's move:
         - UNAUTHENTICATED `UNAUTHENTICATED`: send a valid key.
         - INVALID_ARGUMENT `INVALID_REQUEST`: mend the fields that BadRequest names. Nothing was spent.
+        - INVALID_ARGUMENT `IDEMPOTENCY_CONFLICT`: the idempotency key was used for another request; take a new one.
+        - FAILED_PRECONDITION `RESULT_GONE`: the call under the idempotency key was served, and its result is no
+        longer kept; a new key buys again.
+        - DEADLINE_EXCEEDED `DEADLINE_EXCEEDED`: the caller's time is up; work that was paid for goes on, and
+        answers the next call.
         - FAILED_PRECONDITION `BLOB_NOT_FOUND`: upload the pictures that BadRequest names, and call again.
         - NOT_FOUND `NOT_CACHED`: with `ONLY_IF_CACHED`, no stored result answers the call.
         - FAILED_PRECONDITION `UPSTREAM_REFUSED`: Photoroom refuses this edit of this picture, and would again.
-        - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`: nothing
-        was spent; call again, after RetryInfo's wait where there is one.
+        - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`,
+        `IDEMPOTENCY_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
         - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.

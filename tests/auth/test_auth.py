@@ -1,4 +1,4 @@
-"""Credential -> tenant."""
+"""Credential -> tenant, or administrator."""
 
 from __future__ import annotations
 
@@ -9,21 +9,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.auth import LONGEST_CREDENTIAL, HashedKeys
-from gateway.domain.errors import Unauthenticated
-from gateway.domain.tenant import Caller, Tenant
-from gateway.ports import Authenticator
+from gateway.domain.errors import NotAdmin, Unauthenticated
+from gateway.domain.tenant import Admin, Caller, Tenant
+from gateway.ports import AdminAuthenticator, Authenticator
 
 KEY, SANDBOX_KEY, LONG_KEY = "pg_catalog_canary", "pg_trial_canary", "k" * LONGEST_CREDENTIAL
+ADMIN_KEY, REVOKED_KEY, REVOKED_ADMIN_KEY = "pg_ops_canary", "pg_old_canary", "pg_left_canary"
 CATALOG, TRIAL, LONG = Tenant("catalog"), Tenant("trial", sandbox=True), Tenant("long")
+OPS = Admin("ops")
 
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-KEYS: Authenticator = HashedKeys(
-    {sha256(KEY): CATALOG, sha256(SANDBOX_KEY).upper(): TRIAL, sha256(LONG_KEY): LONG}
+class Denied:
+    """A DenyList that never changes."""
+
+    def __init__(self, *keys: str) -> None:
+        self._digests = {bytes.fromhex(sha256(key)) for key in keys}
+
+    async def is_denied(self, credential_sha256: bytes) -> bool:
+        return credential_sha256 in self._digests
+
+
+KEYS = HashedKeys(
+    {
+        sha256(KEY): CATALOG,
+        sha256(SANDBOX_KEY).upper(): TRIAL,
+        sha256(LONG_KEY): LONG,
+        sha256(REVOKED_KEY): CATALOG,
+    },
+    {sha256(ADMIN_KEY): OPS, sha256(REVOKED_ADMIN_KEY): OPS},
+    denied=Denied(REVOKED_KEY, REVOKED_ADMIN_KEY),
 )
+TENANTS: Authenticator = KEYS
+ADMINS: AdminAuthenticator = KEYS
 
 
 @pytest.mark.parametrize(
@@ -37,12 +58,12 @@ KEYS: Authenticator = HashedKeys(
     ],
 )
 async def test_a_key_is_its_tenants(caller: Caller, credential: str) -> None:
-    assert caller == await KEYS.authenticate(credential)
+    assert caller == await TENANTS.authenticate(credential)
 
 
 async def refusal(credential: str | None) -> str:
     with pytest.raises(Unauthenticated) as caught:
-        await KEYS.authenticate(credential)
+        await TENANTS.authenticate(credential)
     return str(caught.value)
 
 
@@ -59,6 +80,9 @@ async def refusal(credential: str | None) -> str:
         f"sandbox_{LONG_KEY}",
         "x" * (LONGEST_CREDENTIAL + 1),
         sha256(KEY),
+        ADMIN_KEY,
+        REVOKED_KEY,
+        f"sandbox_{REVOKED_KEY}",
         "schlüssel",
         "\udcff",
         "key\ud800",
@@ -81,4 +105,32 @@ async def test_any_other_text_is_nobodys(credential: str) -> None:
 
 
 def test_its_repr_shows_no_digest() -> None:
-    assert "HashedKeys(3 keys)" == repr(KEYS)
+    assert "HashedKeys(6 keys)" == repr(KEYS)
+
+
+async def test_an_administrator_s_key_is_the_administrator_s() -> None:
+    assert OPS == await ADMINS.authenticate_admin(ADMIN_KEY)
+
+
+@pytest.mark.parametrize("key", [KEY, SANDBOX_KEY, LONG_KEY])
+async def test_a_tenant_s_key_is_no_administrator_s(key: str) -> None:
+    with pytest.raises(NotAdmin):
+        await ADMINS.authenticate_admin(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [None, "", "unknown", f"sandbox_{ADMIN_KEY}", REVOKED_ADMIN_KEY, REVOKED_KEY, f"{LONG_KEY}k"],
+)
+async def test_an_administrator_has_to_be_known_and_not_revoked(key: str | None) -> None:
+    """A tenant's revoked key too is told no more than one that nobody knows."""
+    with pytest.raises(Unauthenticated):
+        await ADMINS.authenticate_admin(key)
+
+
+@pytest.mark.parametrize(
+    ("owner", "key"),
+    [("catalog", KEY), ("catalog", REVOKED_KEY), ("ops", ADMIN_KEY), ("", "unknown")],
+)
+def test_the_owner_of_a_key_is_told_by_its_sha256(owner: str, key: str) -> None:
+    assert owner == ADMINS.owner(bytes.fromhex(sha256(key)))

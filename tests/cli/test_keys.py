@@ -11,6 +11,7 @@ from gateway.auth import HashedKeys
 from gateway.cli import main
 from gateway.config import parse_config
 from gateway.domain.tenant import Caller, Tenant
+from gateway.store.solo import NoMarks
 from tests.config.documents import ENVIRON, HASHES, VALID
 
 
@@ -31,5 +32,5 @@ def test_a_key_is_random_and_tells_its_tenant(capsys: pytest.CaptureFixture[str]
 async def test_the_line_makes_the_key_the_tenants(capsys: pytest.CaptureFixture[str]) -> None:
     key, line = new_key(capsys)
     text = VALID.replace(f'credentials_sha256: ["{HASHES[0]}"]', line)
-    keys = HashedKeys(parse_config(text, ENVIRON).tenants_by_credential())
+    keys = HashedKeys(parse_config(text, ENVIRON).tenants_by_credential(), {}, denied=NoMarks())
     assert Caller(Tenant("catalog"), sandbox=False) == await keys.authenticate(key)

@@ -14,7 +14,7 @@ from gateway.transport.codec import proto_path, wire_names
 from gateway.v1 import options_pb2
 from gateway.v1.edit_pb2 import Edit
 from gateway.v1.segment_pb2 import Segment
-from tests.support.doors import PLAIN, accepted, read_wire, schema
+from tests.support.doors import accepted, read_wire, schema
 from tests.support.parameters import OPERATIONS
 from tests.support.proto_edits import message_fields
 
@@ -166,12 +166,18 @@ def test_what_is_generative_names_its_seed(name: str) -> None:
         assert () == accepted(read_wire([(name, text), (seed, "7")])).unseeded
 
 
+def one_of_each() -> list[tuple[str, str]]:
+    """An example of every parameter at once: the rules between parameters come later."""
+    leaves = [leaf for leaf in EDIT_PARAMETERS if leaf.examples and not leaf.settles]
+    return [(leaf.example_name, leaf.examples[0]) for leaf in leaves]
+
+
 def test_nothing_else_is_generative() -> None:
-    """One request with an example of every parameter: the rules between parameters come later."""
-    pairs = [
-        (leaf.example_name, leaf.examples[0])
-        for leaf in EDIT_PARAMETERS
-        if leaf.examples and not leaf.settles
-    ]
-    edit = accepted(read_wire(pairs, tenant=PLAIN))
+    edit = accepted(read_wire(one_of_each()))
     assert GENERATIVE == {g.name: g.seed for g in edit.generative}
+
+
+def test_the_order_of_arrival_means_nothing() -> None:
+    """Equal in every part, not in the digest alone."""
+    pairs = one_of_each()
+    assert accepted(read_wire(pairs)) == accepted(read_wire(pairs[::-1]))

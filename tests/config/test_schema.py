@@ -10,7 +10,6 @@ from tests.config.documents import ENVIRON, VALID
 from tests.policy.source import ROOT
 
 NOT_IN_FORCE = """
-admins
 bodies.dir
 bodies.memory
 bodies.spool
@@ -54,14 +53,12 @@ def test_a_configuration_names_those_that_it_sets() -> None:
     requests: {{per_minute: 60, burst: 6}}
 urls: {{mode: pass_through}}
 bodies: {{}}
-admins: []
 """
     config = parse_config(text, {**ENVIRON, "GATEWAY_TELEMETRY__SAMPLE": "0.5"})
     expected = (
         "tenants[0].requests",
         "tenants[0].weight",
         "urls.mode",
-        "admins",
         "telemetry.sample",
     )
     assert expected == not_in_force(config)

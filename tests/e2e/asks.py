@@ -9,13 +9,6 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.e2e.harness import CATALOG_KEY, Reply, RpcFailure, World, key_pair, rpc_failure
-from tests.support.pictures import png
-from tests.support.proto_edits import (
-    edit_message_from_wire,
-    message_fields,
-    segment_message_from_wire,
-)
 
 from gateway.domain.edit import Operation
 from gateway.v1 import options_pb2
@@ -28,6 +21,13 @@ from gateway.v1.edit_service_pb2 import (
     Result,
 )
 from gateway.v1.segment_pb2 import Segment
+from tests.e2e.harness import CATALOG_KEY, Reply, RpcFailure, World, key_pair, rpc_failure
+from tests.support.pictures import png
+from tests.support.proto_edits import (
+    edit_message_from_wire,
+    message_fields,
+    segment_message_from_wire,
+)
 
 __all__ = [
     "Ask",
@@ -36,6 +36,8 @@ __all__ = [
     "ask_rpc",
     "edit_of",
     "plan",
+    "plan_of",
+    "refused",
     "rest_violations",
     "rpc_violations",
     "segment_of",
@@ -74,6 +76,10 @@ class Ask:
             headers={**self.headers, **(headers or {})},
         )
 
+    def without_file(self, name: str) -> Ask:
+        """The same without the picture of that name."""
+        return replace(self, files={n: data for n, data in self.files.items() if n != name})
+
     @property
     def message(self) -> Edit | Segment:
         """The message that says the same."""
@@ -108,16 +114,35 @@ async def ask_rest(w: World, ask: Ask, *, key: str = CATALOG_KEY) -> Reply:
 
 async def ask_rpc(w: World, ask: Ask, *, key: str = CATALOG_KEY) -> Result:
     """Ask at the gRPC door. Raises AioRpcError."""
-    message, metadata = ask.message, key_pair(key)
+    return await send(w, ask.message, key=key)
+
+
+async def send(w: World, message: Edit | Segment, *, key: str = CATALOG_KEY) -> Result:
+    """Send a message to the gRPC door. Raises AioRpcError."""
+    metadata = key_pair(key)
     if isinstance(message, Segment):
         removal = RemoveBackgroundRequest(segment=message)
         return (await w.edits.RemoveBackground(removal, metadata=metadata)).result
     return (await w.edits.EditImage(EditImageRequest(edit=message), metadata=metadata)).result
 
 
+async def refused(w: World, message: Edit | Segment, *, key: str = CATALOG_KEY) -> RpcFailure:
+    """Send a message that is wrong."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await send(w, message, key=key)
+    failure = rpc_failure(error.value)
+    assert grpc.StatusCode.INVALID_ARGUMENT == failure.code, failure.message
+    assert "INVALID_REQUEST" == failure.reason
+    return failure
+
+
 async def plan(w: World, ask: Ask, *, key: str = CATALOG_KEY) -> PlanEditResponse:
     """Ask what it would do."""
-    message = ask.message
+    return await plan_of(w, ask.message, key=key)
+
+
+async def plan_of(w: World, message: Edit | Segment, *, key: str = CATALOG_KEY) -> PlanEditResponse:
+    """Ask what a message would do."""
     if isinstance(message, Segment):
         request = PlanEditRequest(segment=message)
     else:
@@ -142,13 +167,9 @@ def rest_violations(reply: Reply) -> Found:
     return [(v["field"], v["code"]) for v in violations]
 
 
-async def rpc_violations(w: World, ask: Ask) -> Found:
+async def rpc_violations(w: World, call: Ask | Edit | Segment) -> Found:
     """What a gRPC refusal names, its fields as wire names."""
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await ask_rpc(w, ask)
-    failure: RpcFailure = rpc_failure(error.value)
-    assert grpc.StatusCode.INVALID_ARGUMENT == failure.code, failure.message
-    assert "INVALID_REQUEST" == failure.reason
+    failure = await refused(w, call.message if isinstance(call, Ask) else call)
     return [(wire_field(path), code) for path, code in failure.fields]
 
 

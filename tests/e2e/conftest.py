@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+
+from gateway.emulator import DEFAULT_KEY, AccountSettings, EmulatorSettings, KeySettings
 from tests.e2e.companions import TEMPLATE
 from tests.e2e.draw import DOORS, Draw
 from tests.e2e.harness import World, world
+from tests.servers.fixtures import start_server, valkey_program
+from tests.support.pictures import png
 
-from gateway.emulator import DEFAULT_KEY, AccountSettings, EmulatorSettings, KeySettings
-
-__all__ = ["draw", "shared"]
+__all__ = ["cached", "draw", "picture", "shared", "start_server", "valkey_program"]
 
 _PLENTY = 1_000_000
 _SETTINGS = EmulatorSettings(
@@ -32,6 +35,20 @@ async def shared() -> AsyncIterator[World]:
     """A world of its own for each module; its tests run in the module's loop."""
     async with world(_SETTINGS) as w:
         yield w
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cached() -> AsyncIterator[World]:
+    """A world of its own for each module, which keeps results."""
+    async with world(_SETTINGS, changes={"redis": "embedded"}) as w:
+        yield w
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> bytes:
+    """A picture that no other test edits, so that nothing is stored of it."""
+    case = hashlib.sha256(request.node.nodeid.encode()).hexdigest()
+    return png(32, 24, subject=f"#{case[:6]}", ground=f"#{case[6:12]}")
 
 
 @pytest.fixture(params=sorted(DOORS))

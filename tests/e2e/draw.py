@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from PIL import Image
+
 from tests.e2e.asks import Ask, ask_rest, ask_rpc
 from tests.e2e.harness import CATALOG_KEY, World
 from tests.support.pictures import opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,7 +30,9 @@ __all__ = [
     "RpcFailure",
     "World",
     "key_pair",
+    "replica",
     "rpc_failure",
+    "tenant",
     "world",
 ]
 
@@ -117,7 +120,7 @@ class World:
         for name, text in fields:
             form.add_field(name, text)
         for name, data in files.items():
-            form.add_field(name, data, filename="picture", content_type="image/png")
+            form.add_field(name, io.BytesIO(data), filename="picture", content_type="image/png")
         return await self.request("POST", path, data=form, **options)
 
 
@@ -155,8 +158,24 @@ async def world(
     `changes` replaces top-level keys of the configuration; `timeout` bounds every upstream call.
     """
     settings = settings or EmulatorSettings()
+    async with (
+        Emulator(settings) as emulator,
+        replica(emulator, settings, changes=changes, timeout=timeout) as w,
+    ):
+        yield w
+
+
+@asynccontextmanager
+async def replica(
+    emulator: Emulator,
+    settings: EmulatorSettings | None = None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    timeout: str | None = None,
+) -> AsyncIterator[World]:
+    """Run a gateway before an emulator that runs already, which has these `settings`."""
+    settings = settings or EmulatorSettings()
     async with AsyncExitStack() as stack:
-        emulator = await stack.enter_async_context(Emulator(settings))
         document = _document(emulator.url, settings) | dict(changes or {})
         if timeout is not None:
             document["upstream"]["timeouts"] = {"edit": timeout, "generative": timeout}
@@ -173,6 +192,11 @@ async def world(
             )
         )
         yield World(gateway, emulator, http, channel)
+
+
+def tenant(name: str, key: str, **more: object) -> dict[str, object]:
+    """A tenant's part of the configuration."""
+    return {"id": name, "credentials_sha256": [hashlib.sha256(key.encode()).hexdigest()], **more}
 
 
 def _document(upstream: str, settings: EmulatorSettings) -> dict[str, Any]:
@@ -195,10 +219,7 @@ def _document(upstream: str, settings: EmulatorSettings) -> dict[str, Any]:
                 for account in settings.accounts
             ],
         },
-        "tenants": [
-            {"id": name, "credentials_sha256": [hashlib.sha256(key.encode()).hexdigest()], **more}
-            for name, key, more in tenants
-        ],
+        "tenants": [tenant(name, key, **more) for name, key, more in tenants],
     }
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from functools import cache
-
-from PIL import Image
-from tests.e2e.asks import Ask, Found, edit_of
-from tests.e2e.companions import TEMPLATE
-from tests.support.pictures import png
 
 from gateway.domain.edit import Operation
+from tests.e2e.asks import Ask, Found, edit_of
+from tests.e2e.companions import TEMPLATE
+from tests.e2e.odd_pictures import flat
+from tests.support.pictures import png
 
-__all__ = ["REFUSED", "UNSAYABLE", "WARNED", "Case", "flat"]
+__all__ = ["REFUSED", "UNSAYABLE", "WARNED", "Case"]
 
 _KEPT = {"removeBackground": "false"}
 _URL = "https://pictures.invalid/chair.jpg"
@@ -35,14 +32,6 @@ class Case:
     @property
     def id(self) -> str:
         return " ".join(f"{code} {name}" for name, code in self.found)
-
-
-@cache
-def flat(width: int, height: int, mode: str = "RGB") -> bytes:
-    """A PNG of one colour, small in bytes whatever its size."""
-    out = io.BytesIO()
-    Image.new(mode, (width, height)).save(out, "PNG")
-    return out.getvalue()
 
 
 def _case(code: str, ask: Ask, *fields: str) -> Case:
@@ -125,7 +114,11 @@ REFUSED = [
         "maxHeight",
     ),
     *(
-        _case("SHADOW_OVERRIDES", edit_of({f"shadow.{name}Override": text}, None, _NEW_SHADOWS), f"shadow.{name}Override")
+        _case(
+            "SHADOW_OVERRIDES",
+            edit_of({f"shadow.{name}Override": text}, None, _NEW_SHADOWS),
+            f"shadow.{name}Override",
+        )
         for name, text in (
             ("direction", "left"),
             ("intensity", "1"),
@@ -143,7 +136,9 @@ REFUSED = [
     _case("SHADOW_MODEL", edit_of({"shadow.mode": "ai.preset-soft"}), "shadow.mode"),
     _case(
         "SHADOW_MODEL",
-        edit_of({"shadow.mode": "ai.preset-hard"}, None, {"pr-ai-shadows-model-version": "default"}),
+        edit_of(
+            {"shadow.mode": "ai.preset-hard"}, None, {"pr-ai-shadows-model-version": "default"}
+        ),
         "shadow.mode",
     ),
     *(
@@ -180,7 +175,9 @@ REFUSED = [
     *(
         _case(
             "HD_WITH_SEGMENTATION",
-            edit_of({"segmentation.prompt": "x", **more}, None, {"pr-hd-background-removal": "auto"}),
+            edit_of(
+                {"segmentation.prompt": "x", **more}, None, {"pr-hd-background-removal": "auto"}
+            ),
             "segmentation.prompt",
             *more,
         )
@@ -195,6 +192,12 @@ REFUSED = [
         "PROMPT_MISSING",
         edit_of({**_TEMPLATED, "layers.a.image.segmentation.mode": "keepSalientObject"}),
         "layers.a.image.segmentation.prompt",
+    ),
+    _case("PROMPT_MISSING", edit_of({"imageFromPrompt.seed": "1"}), "imageFromPrompt.prompt"),
+    _case(
+        "PROMPT_MISSING",
+        edit_of({"segmentation.mode": "keepSalientObject"}),
+        "segmentation.prompt",
     ),
 ]
 """With those below, every rule that refuses, at least once."""
@@ -220,9 +223,7 @@ UNSAYABLE = [
     ),
     _case(
         "LAYER_CONFLICT",
-        edit_of(
-            {**_TEMPLATED, "layers.a.text.content": "x", "layers.a.image.margin": "0"}
-        ),
+        edit_of({**_TEMPLATED, "layers.a.text.content": "x", "layers.a.image.margin": "0"}),
         "layers.a.image",
     ),
 ]
@@ -296,8 +297,6 @@ WARNED = [
             ("flatLay.size", "SQUARE_HD", {}),
             ("ghostMannequin.prompt", "on a wall", {}),
             ("virtualModel.pose", "standing", {}),
-            ("imageFromPrompt.seed", "1", {}),
-            ("segmentation.mode", "keepSalientObject", {}),
         )
     ),
     Case(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
+from gateway.domain.edit import Operation
+from gateway.emulator import MODEL_HEADERS, Leaf
 from tests.e2e.asks import Ask, ask_rest, ask_rpc
 from tests.e2e.companions import acting, documented
 from tests.e2e.harness import CATALOG_KEY, LAB_KEY, World
 from tests.support.parameters import FILES, TEXTS
 from tests.support.pictures import png
-
-from gateway.domain.edit import Operation
-from gateway.emulator import MODEL_HEADERS, Leaf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,10 +59,15 @@ async def arrived(w: World, ask: Ask) -> list[tuple[object, ...]]:
 def expected(ask: Ask) -> tuple[object, ...]:
     """What has to arrive when every text is sent as it stands."""
     files = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in ask.files.items())
-    method = "POST" if ask.files else "GET"
-    if not ask.files and not any(name.endswith("Url") for name in ask.texts):
-        method = "POST"  # no bytes and no URL to fetch
-    return (method, f"/{ask.operation}", sorted(ask.texts.items()), files, sorted(ask.headers.items()))
+    by_url = not ask.files and any(name.endswith("Url") for name in ask.texts)
+    method = "GET" if by_url else "POST"
+    return (
+        method,
+        f"/{ask.operation}",
+        sorted(ask.texts.items()),
+        files,
+        sorted(ask.headers.items()),
+    )
 
 
 @pytest.mark.parametrize(("operation", "leaf", "text"), TEXTS, ids=case_id)

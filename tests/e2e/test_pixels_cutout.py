@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
 from tests.e2e.asks import Ask, edit_of
 from tests.e2e.draw import Draw
 from tests.emulator.support import (
@@ -28,7 +29,11 @@ ROOM = {"padding": "0.2", "background.color": "white"}
 SHADOWS = {"pr-ai-shadows-model-version": "2026-04-15"}
 
 
-def of(texts: dict[str, str], picture: Image.Image | None = None, **headers: str) -> Ask:
+def of(
+    texts: dict[str, str],
+    picture: Image.Image | None = None,
+    headers: dict[str, str] | None = None,
+) -> Ask:
     data = PHOTO if picture is None else encoded(picture)
     return edit_of(texts, {"imageFile": data}, headers)
 
@@ -80,7 +85,11 @@ async def test_segmentation_keeps_the_subject_or_all_but_it(draw: Draw) -> None:
 
 @pytest.mark.parametrize(
     ("text", "corner"),
-    [("00FF00", (0, 255, 0, 255)), ("RebeccaPurple", (102, 51, 153, 255)), ("#00f8", (0, 0, 255, 136))],
+    [
+        ("00FF00", (0, 255, 0, 255)),
+        ("RebeccaPurple", (102, 51, 153, 255)),
+        ("#00f8", (0, 0, 255, 136)),
+    ],
 )
 async def test_the_background_has_its_colour(
     draw: Draw, text: str, corner: tuple[int, int, int, int]
@@ -126,7 +135,7 @@ async def test_a_shadow_darkens_the_ground_near_the_subject(
     draw: Draw, mode: str, headers: dict[str, str]
 ) -> None:
     plain = pixels(await draw(of(ROOM)))
-    shaded = pixels(await draw(of({**ROOM, "shadow.mode": mode}, **headers)))
+    shaded = pixels(await draw(of({**ROOM, "shadow.mode": mode}, headers=headers)))
     assert (plain - shaded)[:, :, 0].max() > 40
     assert close((255, 255, 255), shaded[0, 0], 3)
 
@@ -136,7 +145,7 @@ async def test_a_shadow_falls_where_its_override_says(draw: Draw) -> None:
         mode = {"shadow.mode": "ai.auto-with-overrides"}
         return {**ROOM, **mode, "shadow.directionOverride": direction}
 
-    left, right = [pixels(await draw(of(texts(to), **SHADOWS))) for to in ("left", "right")]
+    left, right = [pixels(await draw(of(texts(to), headers=SHADOWS))) for to in ("left", "right")]
     beside_left, beside_right = np.s_[:, :25, 0], np.s_[:, -25:, 0]
     assert left[beside_left].mean() < right[beside_left].mean()
     assert right[beside_right].mean() < left[beside_right].mean()
@@ -169,7 +178,9 @@ async def test_an_outline_has_its_colour_and_width(draw: Draw) -> None:
 async def test_texts_are_removed_and_counted(draw: Draw, mode: str, count: int) -> None:
     written = Image.new("RGB", (300, 200), "white")
     for row in (10, 90):
-        ImageDraw.Draw(written).text((20, row), "Sale today: buy three, pay two", "black", font_size=16)
+        ImageDraw.Draw(written).text(
+            (20, row), "Sale today: buy three, pay two", "black", font_size=16
+        )
     answer = await draw.answer(of({**KEPT, "textRemoval.mode": mode}, written))
     assert count == answer.texts
     assert dark(answer.picture) < dark(written) * (0.05 if count == 2 else 0.8)
@@ -185,7 +196,7 @@ async def test_ironing_smooths(draw: Draw) -> None:
 async def test_upscaling_makes_four_pixels_of_one(
     draw: Draw, mode: str, model: dict[str, str]
 ) -> None:
-    assert (480, 320) == (await draw(of({**KEPT, "upscale.mode": mode}, **model))).size
+    assert (480, 320) == (await draw(of({**KEPT, "upscale.mode": mode}, headers=model))).size
 
 
 async def test_a_large_picture_is_shrunk_before_it_is_scaled_up_when_asked_for(draw: Draw) -> None:

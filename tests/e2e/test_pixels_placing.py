@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.asks import edit_of
+
+from gateway.domain.edit import Operation
+from tests.e2e.asks import Ask, edit_of, segment_of
 from tests.e2e.draw import Draw
+from tests.e2e.odd_pictures import HEIC, flat, jpeg
 from tests.emulator.support import encoded, photo, subject_box
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,7 +44,9 @@ async def test_the_subject_lies_where_margin_padding_and_alignment_put_it(
     assert box == subject_box(await draw(ask))
 
 
-@pytest.mark.parametrize(("scaling", "box"), [("fit", (50, 0, 150, 100)), ("fill", (0, 0, 200, 100))])
+@pytest.mark.parametrize(
+    ("scaling", "box"), [("fit", (50, 0, 150, 100)), ("fill", (0, 0, 200, 100))]
+)
 async def test_scaling_fits_or_fills(
     draw: Draw, scaling: str, box: tuple[int, int, int, int]
 ) -> None:
@@ -81,3 +86,22 @@ async def test_the_output_has_the_size_that_was_asked_for(
     draw: Draw, texts: dict[str, str], size: tuple[int, int]
 ) -> None:
     assert size == (await draw(edit_of(texts, {"imageFile": FLAT}))).size
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        segment_of(picture=HEIC),
+        segment_of(picture=flat(6000, 1)),
+        edit_of({"outputSize": "16x16"}, {"imageFile": flat(5000, 1)}),
+        edit_of({"outputSize": "16x16"}, {"imageFile": jpeg(1, 5000)}),
+        edit_of({"upscale.mode": "ai.slow", "outputSize": "16x16"}, {"imageFile": flat(512, 512)}),
+        edit_of({"upscale.mode": "ai.fast", "outputSize": "16x16"}, {"imageFile": flat(1000, 100)}),
+    ],
+    ids=["heic", "6000 wide", "5000 wide", "5000 high", "ai.slow", "ai.fast"],
+)
+async def test_the_largest_picture_that_the_upstream_takes_is_not_refused(
+    draw: Draw, ask: Ask
+) -> None:
+    width, height = (await draw(ask)).size
+    assert (16, 16) == (width, height) or ask.operation is Operation.SEGMENT

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from PIL import Image
+
 from tests.e2e.asks import segment_of
 from tests.e2e.draw import Draw
 from tests.emulator.support import SUBJECT, close, encoded, photo, pixels, subject_box
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHOTO = encoded(photo())
 
 
-async def test_a_cut_out_is_as_large_as_its_picture_and_clear_around_the_subject(draw: Draw) -> None:
+async def test_a_cut_out_is_as_large_as_its_picture_and_clear_around_the_subject(
+    draw: Draw,
+) -> None:
     answer = await draw.answer(segment_of(picture=PHOTO))
     picture = answer.picture
     assert "image/png" == answer.media_type

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
+from gateway.domain.rules import RULES, Level
+from gateway.v1.options_pb2 import BILLING_EDIT, BILLING_SEGMENT
 from tests.e2e.asks import Ask, ask_rest, ask_rpc, edit_of, plan, segment_of, spent, wire_field
 from tests.e2e.harness import CATALOG_KEY, World
 from tests.e2e.rule_cases import REFUSED, WARNED, Case
 from tests.support.pictures import png
-
-from gateway.domain.rules import RULES, Level
-from gateway.v1.options_pb2 import BILLING_EDIT, BILLING_SEGMENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,7 +55,9 @@ async def test_all_that_is_wrong_is_said_at_once(shared: World) -> None:
     } == {(wire_field(f.field), f.code) for f in planned.violations}
 
 
-@pytest.mark.parametrize("ask", [edit_of({"padding": "30%"}), segment_of({"crop": "true"})], ids=str)
+@pytest.mark.parametrize(
+    "ask", [edit_of({"padding": "30%"}), segment_of({"crop": "true"})], ids=str
+)
 @pytest.mark.parametrize("key", [CATALOG_KEY, SANDBOX])
 async def test_the_digest_of_a_plan_is_that_of_the_call_through_either_door(
     shared: World, ask: Ask, key: str
@@ -113,7 +115,9 @@ async def test_a_warned_call_is_served_with_its_warnings_at_either_door(shared: 
     ask = edit_of({"export.format": "jpeg", "beautify.seed": "1"}, {"imageFile": png(33, 44)})
     rest, rpc = await ask_rest(shared, ask), await ask_rpc(shared, ask)
     assert 200 == rest.status
-    assert "ALPHA_LOST export.format, OPERATION_OFF beautify.seed" == rest.headers["Gateway-Warning"]
+    assert (
+        "ALPHA_LOST export.format, OPERATION_OFF beautify.seed" == rest.headers["Gateway-Warning"]
+    )
     assert [
         ("edit.export.format", "ALPHA_LOST"),
         ("edit.beautify.seed", "OPERATION_OFF"),

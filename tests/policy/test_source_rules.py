@@ -87,7 +87,7 @@ BANS = (
         lambda node: (
             starts_a_loop_task(node) or called("asyncio.create_task", "asyncio.ensure_future")(node)
         ),
-        ("gateway/flights.py",),
+        ("gateway/flights.py", "gateway/store/background.py"),
     ),
     Ban(
         "SerializeToString",

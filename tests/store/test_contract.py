@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.edit import Operation
-from gateway.store.epochs import Epochs
 from gateway.store.keyspace import CHUNK_BYTES
 from tests.store.tiers import World, answer_of, key_of, picture
 
@@ -63,42 +61,26 @@ async def test_a_scope_never_sees_the_entries_and_blobs_of_another(world: World)
     assert answer.body == await cache.read_blob("one", sha256)
 
 
-async def test_tenants_of_a_shared_scope_see_what_the_other_bought(world: World) -> None:
+async def test_a_higher_epoch_disowns_every_older_entry(world: World) -> None:
     cache = world.tier()
-    assert await cache.store(key_of(tenant="one"), answer_of(), cost_milli=1000, ttl=60.0)
-    assert await cache.find(key_of(tenant="two")) is not None
-
-
-@pytest.mark.parametrize(
-    "bumped",
-    [
-        Epochs(operator=1),
-        Epochs(tenants={"tenant": 1}),
-        Epochs(operations={Operation.EDIT: 1}),
-    ],
-    ids=["operator", "tenant", "operation"],
-)
-async def test_an_epoch_s_bump_disowns_every_older_entry(world: World, bumped: Epochs) -> None:
-    cache = world.tier()
-    assert await cache.store(key_of(), answer_of(), cost_milli=1000, ttl=60.0)
-    world.epochs = bumped
-    assert await cache.find(key_of()) is None
-    assert await cache.store(key_of(), answer_of(seed=2), cost_milli=1000, ttl=60.0)
-    found = await cache.find(key_of())
+    assert await cache.store(key_of(epoch=1), answer_of(), cost_milli=1000, ttl=60.0)
+    assert await cache.find(key_of(epoch=2)) is None
+    assert await cache.store(key_of(epoch=2), answer_of(seed=2), cost_milli=1000, ttl=60.0)
+    found = await cache.find(key_of(epoch=2))
     assert found is not None
     assert answer_of(seed=2) == found.answer
 
 
-@pytest.mark.parametrize(
-    "bumped",
-    [Epochs(tenants={"other": 1}), Epochs(operations={Operation.SEGMENT: 1})],
-    ids=["tenant", "operation"],
-)
-async def test_an_epoch_s_bump_leaves_the_others_alone(world: World, bumped: Epochs) -> None:
+async def test_what_a_purchase_of_an_older_epoch_brings_is_not_found_in_a_newer_one(
+    world: World,
+) -> None:
+    """It looked before the purge and stores after it."""
     cache = world.tier()
-    assert await cache.store(key_of(), answer_of(), cost_milli=1000, ttl=60.0)
-    world.epochs = bumped
-    assert await cache.find(key_of()) is not None
+    assert await cache.store(key_of(epoch=2), answer_of(seed=2), cost_milli=1000, ttl=60.0)
+    assert await cache.store(key_of(epoch=1), answer_of(seed=1), cost_milli=1000, ttl=60.0)
+    found = await cache.find(key_of(epoch=2))
+    assert found is not None
+    assert answer_of(seed=2) == found.answer
 
 
 async def test_a_result_ends_with_its_time(world: World) -> None:

@@ -57,9 +57,9 @@ async def stored(world: World) -> Stored:
         assert await cache.store(key_of(digest), answer, cost_milli=1000, ttl=60.0)
     return Stored(
         world.link,
-        keys.entry((0, 0, 0), "d1"),
+        keys.entry(0, "d1"),
         keys.blob(SHA256),
-        keys.entry((0, 0, 0), "d2"),
+        keys.entry(0, "d2"),
         keys.blob(hashlib.sha256(OTHER.body).hexdigest()),
     )
 
@@ -216,7 +216,7 @@ async def test_an_entry_of_one_scope_is_none_in_another(valkey_world: World) -> 
     """Even where Redis has been told to give it: its seal is of the scope that bought it."""
     names = await stored(valkey_world)
     keys = scope_keys(valkey_world.master, "other scope")
-    await names.put(keys.entry((0, 0, 0), "d1"), await names.get(names.entry))
+    await names.put(keys.entry(0, "d1"), await names.get(names.entry))
     assert await valkey_world.redis().find(key_of("d1", scope="other scope")) is None
 
 

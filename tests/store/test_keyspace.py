@@ -21,22 +21,28 @@ def test_the_names_are_these() -> None:
     keys = scope_keys(MASTER, "catalog")
     blob = keys.blob(SHA256)
     assert [
-        "pg1:e:a8d3f72fa7a5c70771a00387b4c7b2af609f63e30468cd66b2693bbd7c9dcdf7",
+        "pg1:e:544c37ee2f0475e1cdd53acb3dd4fb1609ebe78907705d1654229bb3e92c59e4",
         "pg1:b:{1a645e91650506dd08ea00fef5b31f47d3c19f0d78f2a851f59b6486cd8502aa}:m",
         "pg1:b:{1a645e91650506dd08ea00fef5b31f47d3c19f0d78f2a851f59b6486cd8502aa}:0",
         "pg1:b:{1a645e91650506dd08ea00fef5b31f47d3c19f0d78f2a851f59b6486cd8502aa}:1",
         "pg1:{ctl}:cache-secret",
+        "pg1:{ctl}:tick",
+        "pg1:{ctl}:replicas",
+        "pg1:tick",
     ] == [
-        keys.entry((1, 2, 3), DIGEST),
+        keys.entry(123, DIGEST),
         blob.manifest,
         *blob.chunks(0, 2),
         keyspace.CACHE_SECRET,
+        keyspace.TICK,
+        keyspace.REPLICAS,
+        keyspace.TICK_CHANNEL,
     ]
 
 
 def test_a_name_shows_neither_scope_nor_digest_nor_sha256() -> None:
     keys = scope_keys(MASTER, "catalog")
-    names = keys.entry((0, 0, 0), DIGEST) + keys.blob(SHA256).manifest
+    names = keys.entry(0, DIGEST) + keys.blob(SHA256).manifest
     for secret in ("catalog", DIGEST[:8], SHA256[:8], hashlib.sha256(b"catalog").hexdigest()[:8]):
         assert secret not in names
 
@@ -44,15 +50,14 @@ def test_a_name_shows_neither_scope_nor_digest_nor_sha256() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        scope_keys(MASTER, "catalog").entry((1, 2, 4), DIGEST),
-        scope_keys(MASTER, "catalog").entry((1, 23, 0), DIGEST),
-        scope_keys(MASTER, "catalog").entry((1, 2, 3), DIGEST[:-1] + "e"),
-        scope_keys(MASTER, "catalog2").entry((1, 2, 3), DIGEST),
-        scope_keys(b"another master secret", "catalog").entry((1, 2, 3), DIGEST),
+        scope_keys(MASTER, "catalog").entry(124, DIGEST),
+        scope_keys(MASTER, "catalog").entry(123, DIGEST[:-1] + "e"),
+        scope_keys(MASTER, "catalog2").entry(123, DIGEST),
+        scope_keys(b"another master secret", "catalog").entry(123, DIGEST),
     ],
 )
-def test_epochs_digest_scope_and_secret_each_change_an_entry_s_name(other: str) -> None:
-    assert other != scope_keys(MASTER, "catalog").entry((1, 2, 3), DIGEST)
+def test_epoch_digest_scope_and_secret_each_change_an_entry_s_name(other: str) -> None:
+    assert other != scope_keys(MASTER, "catalog").entry(123, DIGEST)
 
 
 @given(scope=st.text(), sha256=st.binary(min_size=32, max_size=32), chunk=st.integers(0, 200))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from redis.asyncio.client import PubSub
 
 from gateway.store.breaker import Circuit
 from gateway.store.link import Command, Link, RedisRefused, RedisUnavailable, TimeOuts
@@ -22,6 +23,9 @@ class DeafLink(Link):
         except asyncio.CancelledError:
             return [command[0] for command in commands]
         raise AssertionError("nobody has cancelled this")
+
+    def _pubsub(self) -> PubSub:
+        raise AssertionError("nobody listens to this")
 
     async def aclose(self) -> None:
         """There is nothing to close."""

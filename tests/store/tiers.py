@@ -7,10 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 
 from gateway.domain.answer import Answer
-from gateway.domain.edit import Operation
 from gateway.ports import CacheKey
 from gateway.store.cache import RedisCache
-from gateway.store.epochs import Epochs
 from gateway.store.link import Link
 from gateway.store.memory import CacheTier, MemoryTier
 
@@ -31,13 +29,12 @@ class ManualClock:
 
 @dataclass(slots=True)
 class World:
-    """What a tier stands on: a keyspace of its own, a clock, and epochs that a test may bump."""
+    """What a tier stands on: a keyspace of its own, and a clock."""
 
     link: Link | None
     memory: int = 0
     max_blob: int = 8 * MEBIBYTE
     clock: ManualClock = field(default_factory=ManualClock)
-    epochs: Epochs = field(default_factory=Epochs)
     master: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def redis(self) -> RedisCache:
@@ -46,7 +43,6 @@ class World:
         return RedisCache(
             self.link,
             master=self.master,
-            epochs=lambda: self.epochs,
             clock=self.clock,
             max_blob=self.max_blob,
         )
@@ -59,14 +55,13 @@ class World:
         return MemoryTier(
             behind,
             capacity=self.memory or self.max_blob,
-            epochs=lambda: self.epochs,
             clock=self.clock,
         )
 
 
-def key_of(digest: str = "d1", *, scope: str = "scope", tenant: str = "tenant") -> CacheKey:
+def key_of(digest: str = "d1", *, scope: str = "scope", epoch: int = 0) -> CacheKey:
     """A key; digests are short here, the store does not look into them."""
-    return CacheKey(scope, tenant, Operation.EDIT, digest)
+    return CacheKey(scope, digest, epoch)
 
 
 def picture(size: int, seed: int = 0) -> bytes:

@@ -265,4 +265,22 @@ REFUSED = (
             ("segmentation", "negativePrompt=x"),
         )
     ),
+    *(
+        case(
+            "PROMPT_MISSING",
+            f"{group}.{texts}",
+            f"{group}.prompt",
+            f"{group}.{texts}&{group}.prompt=x",
+        )
+        for group, texts in (
+            ("segmentation", "mode=keepSalientObject"),
+            ("segmentation", "negativePrompt=x"),
+        )
+    ),
+    Case(
+        "PROMPT_MISSING",
+        Given("imageFromPrompt.seed=1"),
+        "imageFromPrompt.prompt",
+        Given("imageFromPrompt.seed=1&imageFromPrompt.prompt=x", ""),
+    ),
 )

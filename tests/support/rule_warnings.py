@@ -91,8 +91,6 @@ WARNED = (
             ("flatLay.size=SQUARE_HD", "flatLay.mode=ai.auto"),
             ("ghostMannequin.prompt=a", "ghostMannequin.mode=ai.auto"),
             ("virtualModel.model.preset.name=sam", "virtualModel.mode=ai.auto"),
-            ("imageFromPrompt.seed=1", "imageFromPrompt.prompt=a"),
-            ("segmentation.negativePrompt=a", "segmentation.prompt=a"),
         )
     ),
 )

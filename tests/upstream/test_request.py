@@ -90,6 +90,14 @@ async def test_a_url_edit_is_a_get_with_every_parameter_in_the_query() -> None:
     )
 
 
+async def test_a_url_edit_that_is_too_long_for_a_request_line_is_posted() -> None:
+    purchase = by_url(parameter("background.prompt", "ü" * 2000, Kind.TEXT))
+    line, headers, body = await sent(purchase)
+    assert "POST /v2/edit HTTP/1.1" == line
+    expected = [(p.name, None, None, p.wire.encode()) for p in purchase.edit.parameters]
+    assert expected == [field_of(part) for part in parts(headers, body)]
+
+
 async def test_an_edit_without_any_picture_is_posted() -> None:
     line, headers, body = await sent(generative())
     assert line == "POST /v2/edit HTTP/1.1"

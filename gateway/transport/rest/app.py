@@ -22,6 +22,7 @@ from gateway.transport.credential import credential_of
 from gateway.transport.request_id import request_id
 from gateway.transport.rest.bodies import BodyReader, wants_json
 from gateway.transport.rest.caching import is_unchanged
+from gateway.transport.rest.deadline import request_seconds
 from gateway.transport.rest.shapes import (
     REQUEST_ID,
     delivery_headers,
@@ -144,10 +145,11 @@ class _Door:
 
     async def _deliver(self, request: web.Request, name: str, operation: Operation) -> Delivery:
         read = partial(self._readers[operation].read, request)
-        return await self._editor.edit(_call(request, name, operation.value), read)
+        call = _call(request, name, operation.value, request_seconds(request.headers))
+        return await self._editor.edit(call, read)
 
 
-def _call(request: web.Request, name: str, operation: str) -> Call:
+def _call(request: web.Request, name: str, operation: str, seconds: float | None = None) -> Call:
     headers = request.headers
     return Call(
         credential=credential_of(headers.get("x-api-key"), headers.get("Authorization")),
@@ -155,6 +157,7 @@ def _call(request: web.Request, name: str, operation: str) -> Call:
         door="rest",
         request_id=name,
         record=Record(),
+        seconds=seconds,
     )
 
 

@@ -17,6 +17,7 @@ from gateway.domain.violations import Code
 from gateway.ports import Draft
 from gateway.transport.codec import WireCodec, WireFile
 from gateway.transport.form import FilePart, Form, FormCode, FormLimits, refusal
+from gateway.transport.idempotency import idempotency_key
 from gateway.transport.multipart_reader import read_form
 from gateway.transport.rest.caching import cache_mode
 from gateway.transport.urlencoded import parse_urlencoded
@@ -26,6 +27,7 @@ __all__ = ["BodyReader", "wants_json"]
 _MIB = 1024 * 1024
 _JSON_SLACK = 64 * 1024
 _LONGEST_NAME = 256
+_IDEMPOTENCY = "Idempotency-Key"
 
 
 class BodyReader:
@@ -43,12 +45,13 @@ class BodyReader:
     async def read(self, request: web.Request, tenant: Tenant) -> Draft:
         """Read query, headers and body. Raises InvalidRequest and BodyTooLarge."""
         mode = cache_mode(request)
+        key = idempotency_key(request.headers.get(_IDEMPOTENCY), _IDEMPOTENCY)
         query = parse_urlencoded(request.rel_url.raw_query_string, self._limits)
         form = Form() if request.method == "GET" else await self._form(request, query)
         files = [WireFile(part.name, part.data, part.ref) for part in form.files]
         fields = query + form.fields
         draft = self._codec.read(fields, files, _lower(request.headers), tenant)
-        return replace(draft, mode=mode)
+        return replace(draft, mode=mode, idempotency_key=key)
 
     async def _form(self, request: web.Request, query: tuple[tuple[str, str], ...]) -> Form:
         """Read a body: a form, JSON of an older client, or the picture itself beside its query."""

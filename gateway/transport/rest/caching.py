@@ -24,7 +24,6 @@ _FORWARDED: Mapping[str, str] = {
     "miss": "uri-miss",
     "refresh": "request",
     "bypass": "request",
-    "reuse": "uri-miss",
     "unseeded": "bypass",
 }
 """Why a call was forwarded, in the words of RFC 9211, section 2.2."""
@@ -32,7 +31,7 @@ _FORWARDED: Mapping[str, str] = {
 
 def cache_mode(request: web.Request) -> CacheMode:
     """Return what the client asks of the cache. Raises InvalidRequest for an unknown mode."""
-    word = request.headers.get(_MODE)
+    word = _field(request, _MODE)
     if word is not None:
         try:
             return CacheMode(word.strip().lower())
@@ -41,7 +40,7 @@ def cache_mode(request: web.Request) -> CacheMode:
             raise InvalidRequest(
                 [Violation(_MODE, Code.NOT_ALLOWED, f"must be one of {modes}")]
             ) from None
-    directives = request.headers.get("Cache-Control", "").lower().split(",")
+    directives = (_field(request, "Cache-Control") or "").lower().split(",")
     if "only-if-cached" in (directive.strip() for directive in directives):
         return CacheMode.ONLY_IF_CACHED
     return CacheMode.DEFAULT
@@ -67,6 +66,12 @@ def is_unchanged(request: web.Request, sha256: str) -> bool:
         return False
     tags = [
         tag.strip().removeprefix("W/")
-        for tag in request.headers.get("If-None-Match", "").split(",")
+        for tag in (_field(request, "If-None-Match") or "").split(",")
     ]
     return f'"{sha256}"' in tags or "*" in tags
+
+
+def _field(request: web.Request, name: str) -> str | None:
+    """Return a field whose lines make one list (RFC 9110, 5.3); None where no line was sent."""
+    lines = request.headers.getall(name, None)
+    return None if lines is None else ", ".join(lines)

@@ -21,6 +21,7 @@ __all__ = ["CHUNK_BYTES", "BlobDoor", "chunks_of"]
 CHUNK_BYTES = 256 * 1024
 """Bytes of a streamed piece: large enough to be cheap, small enough not to hold up the connection."""
 
+_FORM = "must be a SHA-256, 64 lower-case hex digits"
 _LARGEST = PICTURE_LIMITS[Operation.SEGMENT].max_bytes
 
 
@@ -39,7 +40,7 @@ class BlobDoor:
         """Send a kept picture in pieces."""
         request = open_envelope(raw, blobs.DownloadRequest)
         if not SHA256.fullmatch(request.sha256):
-            raise _bad_digest("must be a SHA-256, 64 lower-case hex digits")
+            raise _bad_digest(_FORM)
         for chunk in chunks_of(await self._editor.download(call, request.sha256)):
             yield blobs.DownloadResponse(chunk=chunk)
 
@@ -57,7 +58,9 @@ async def _read_upload(requests: AsyncIterable[bytes]) -> bytes:
     announced = ""
     async for raw in requests:
         request = open_envelope(raw, blobs.UploadRequest)
-        announced = announced or request.sha256
+        if request.sha256 and request.sha256 != announced:
+            _check_announcement(request.sha256, first=not chunks)
+            announced = request.sha256
         size += len(request.chunk)
         if size > _LARGEST:
             raise BodyTooLarge(f"the picture has more than {_LARGEST} bytes")
@@ -68,6 +71,13 @@ async def _read_upload(requests: AsyncIterable[bytes]) -> bytes:
     if announced and announced != hasher.hexdigest():
         raise _bad_digest("is not the SHA-256 of the bytes that came")
     return b"".join(chunks)
+
+
+def _check_announcement(sha256: str, *, first: bool) -> None:
+    if not first:
+        raise _bad_digest("is announced in the first message, and does not change")
+    if not SHA256.fullmatch(sha256):
+        raise _bad_digest(_FORM)
 
 
 def _bad_digest(why: str) -> EnvelopeError:

@@ -36,7 +36,10 @@ def error_status(error: GatewayError, path_of: Callable[[str], str]) -> Status:
             ]
         )
         details.append(bad)
-        message = "; ".join(f"{v.field}: {v.description}" for v in bad.field_violations)
+        message = "; ".join(
+            f"{v.field}: {v.description}" if v.field else v.description
+            for v in bad.field_violations
+        )
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=Duration(nanos=0, seconds=_whole(error.retry_after))))
     status = Status(code=wire_status(error).grpc.value[0], message=message[:_LONGEST_MESSAGE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NoReturn, TypeAlias, TypeVar
 
@@ -40,7 +41,26 @@ def stream_in(
     serve: Callable[[AsyncIterator[bytes], Call], Awaitable[Message]], operation: str
 ) -> Handler:
     """Many messages in, one out."""
-    return grpc.stream_unary_rpc_method_handler(_answering(serve, operation, str))
+    answering = _answering(serve, operation, str)
+
+    async def handle(requests: AsyncIterator[bytes], context: Context) -> bytes:
+        return await answering(_to_its_end(requests, context), context)
+
+    return grpc.stream_unary_rpc_method_handler(handle)
+
+
+async def _to_its_end(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+    """Yield what the caller sends, and be cancelled if it breaks off.
+
+    grpc.aio ends the iteration of a call that was cut off like that of one that was finished, and
+    cancels us a moment later, when half a picture may be kept. Only a call that stands takes headers.
+    """
+    async for raw in requests:
+        yield raw
+    try:
+        await context.send_initial_metadata(())
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None
 
 
 def _answering(
@@ -100,4 +120,5 @@ def _call(context: Context, operation: str) -> Call:
         door="grpc",
         request_id=request_id(metadata.get(_REQUEST_ID)),
         record=Record(),
+        seconds=context.time_remaining(),
     )

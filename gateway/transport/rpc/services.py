@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from gateway.domain.caching import CacheMode
 from gateway.domain.calls import Call, Delivery
 from gateway.domain.edit import Operation
-from gateway.domain.errors import Violation
+from gateway.domain.errors import InvalidRequest, Violation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.pipeline import Editor, ReadDraft
@@ -29,17 +29,22 @@ from gateway.transport.codec import (
     draft_from_message,
     proto_path,
 )
+from gateway.transport.idempotency import idempotency_key
+from gateway.transport.rpc.admin import AdminDesk, AdminDoor
 from gateway.transport.rpc.blobs import BlobDoor, chunks_of
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
 from gateway.transport.rpc.methods import stream_in, stream_out, unary
 from gateway.transport.rpc.results import findings, result_message
 from gateway.v1 import account_service_pb2 as accounts
+from gateway.v1 import admin_service_pb2 as admin
 from gateway.v1 import blob_service_pb2 as blobs
 from gateway.v1 import edit_service_pb2 as edits
 
 __all__ = ["SERVICES", "rpc_handlers"]
 
-_E = TypeVar("_E", edits.EditImageRequest, edits.StreamEditImageRequest)
+_Request: TypeAlias = (
+    edits.EditImageRequest | edits.StreamEditImageRequest | edits.RemoveBackgroundRequest
+)
 
 _FIELD: Final = {Operation.EDIT: "edit", Operation.SEGMENT: "segment"}
 """The request's field that holds the operation."""
@@ -58,16 +63,17 @@ SERVICES = tuple(
         (edits.DESCRIPTOR, "EditService"),
         (blobs.DESCRIPTOR, "BlobService"),
         (accounts.DESCRIPTOR, "AccountService"),
+        (admin.DESCRIPTOR, "AdminService"),
     )
 )
 """The services' full names, for health and reflection."""
 
 
 def rpc_handlers(
-    editor: Editor, schemas: Mapping[Operation, Group]
+    editor: Editor, schemas: Mapping[Operation, Group], desk: AdminDesk
 ) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
     """Build the handlers of all services."""
-    door, blob_door = _Door(editor, schemas), BlobDoor(editor)
+    door, blob_door, admin_door = _Door(editor, schemas), BlobDoor(editor), AdminDoor(desk)
     edit, segment = Operation.EDIT, Operation.SEGMENT
     edit_path, segment_path = partial(door.path, edit), partial(door.path, segment)
     tables = (
@@ -82,6 +88,10 @@ def rpc_handlers(
             "Download": stream_out(blob_door.download, "download"),
         },
         {"GetAccount": unary(door.get_account, "account")},
+        {
+            "PurgeCache": unary(admin_door.purge_cache, "purge"),
+            "RevokeCredential": unary(admin_door.revoke_credential, "revoke"),
+        },
     )
     return tuple(
         grpc.method_handlers_generic_handler(service, table)
@@ -95,12 +105,12 @@ class _Door:
         self._schemas = schemas
 
     async def edit_image(self, raw: bytes, call: Call) -> Message:
-        read = self._edit_reader(raw, edits.EditImageRequest, INLINE_BYTES)
+        read = self._reader(raw, edits.EditImageRequest, Operation.EDIT, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
         return edits.EditImageResponse(result=self._result(delivery, Operation.EDIT))
 
     async def stream_edit_image(self, raw: bytes, call: Call) -> AsyncIterator[Message]:
-        read = self._edit_reader(raw, edits.StreamEditImageRequest, None)
+        read = self._reader(raw, edits.StreamEditImageRequest, Operation.EDIT, None)
         delivery = await self._editor.edit(call, read)
         result = self._result(delivery, Operation.EDIT)
         result.ClearField("image")
@@ -109,12 +119,7 @@ class _Door:
             yield edits.StreamEditImageResponse(chunk=chunk)
 
     async def remove_background(self, raw: bytes, call: Call) -> Message:
-        async def read(tenant: Tenant) -> Draft:
-            request = open_envelope(raw, edits.RemoveBackgroundRequest)
-            require(request, "segment")
-            mode = _mode(request.cache_mode)
-            return self._draft(Operation.SEGMENT, request.segment, tenant, mode, INLINE_BYTES)
-
+        read = self._reader(raw, edits.RemoveBackgroundRequest, Operation.SEGMENT, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
         return edits.RemoveBackgroundResponse(result=self._result(delivery, Operation.SEGMENT))
 
@@ -158,12 +163,20 @@ class _Door:
         """Return the path in the request of what is called `name` on the wire."""
         return f"{_FIELD[operation]}.{proto_path(self._schemas[operation], name)}"
 
-    def _edit_reader(self, raw: bytes, kind: type[_E], inline: int | None) -> ReadDraft:
+    def _reader(
+        self, raw: bytes, kind: type[_Request], operation: Operation, inline: int | None
+    ) -> ReadDraft:
         async def read(tenant: Tenant) -> Draft:
             request = open_envelope(raw, kind)
-            require(request, "edit")
+            field = _FIELD[operation]
+            require(request, field)
+            try:
+                key = idempotency_key(request.idempotency_key, "idempotency_key")
+            except InvalidRequest as error:
+                raise EnvelopeError(error.violations) from None
             mode = _mode(request.cache_mode)
-            return self._draft(Operation.EDIT, request.edit, tenant, mode, inline)
+            draft = self._draft(operation, getattr(request, field), tenant, mode, inline)
+            return replace(draft, idempotency_key=key)
 
         return read
 

@@ -1,0 +1,255 @@
+"""One purchase, in a flight: look in the cache again, mark as sent, buy, store.
+
+What comes home are `Goods`, which know nothing of the caller: the pipeline dresses them for each one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.domain.answer import Answer
+from gateway.domain.caching import CacheMode, Lives, is_merged, is_read, life
+from gateway.domain.calls import FromCache
+from gateway.domain.credits import CREDITS
+from gateway.domain.edit import Edit, ImageRef, Kind
+from gateway.domain.errors import (
+    Ending,
+    GatewayError,
+    IdempotencyConflict,
+    ReplaysUnavailable,
+    ResultGone,
+    UpstreamRefused,
+    shared_error,
+)
+from gateway.flights import Boarding, Landed
+from gateway.ports import (
+    BlobStore,
+    BoardUnavailable,
+    CacheKey,
+    Draft,
+    Pictures,
+    Purchase,
+    Replay,
+    ReplayBook,
+    ReplayConflict,
+    ResultCache,
+    Upstream,
+)
+
+__all__ = ["BLOB_LIFE", "CallTimes", "Goods", "Order", "Purchasing"]
+
+BLOB_LIFE: Final = 24 * 3600.0
+"""Seconds for which an uploaded picture, a result handed over as a blob, and one under an idempotency key
+are kept."""
+
+_REFUSAL: Final = "application/vnd.photoroom-gateway.refusal"
+"""Media type of a stored refusal: its body is the upstream's message. Never leaves this module."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """Seconds that an upstream call may take: one that generates nothing, and one that does."""
+
+    edit: float
+    generative: float
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """A picture that was bought or found. `kept` says that it can be had as a blob."""
+
+    answer: Answer
+    body: ImageRef
+    cost_milli: int
+    cache: FromCache
+    kept: bool
+
+    def shared(self) -> Goods:
+        """The same for a caller who joined the flight: it paid nothing, and saved a purchase."""
+        if self.cache.tier:
+            return self
+        cache = replace(self.cache, tier="flight", saved_milli=self.cost_milli)
+        return replace(self, cost_milli=0, cache=cache)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one caller wants. `slot` is that of its idempotency key, if it has one."""
+
+    draft: Draft
+    key: CacheKey
+    sandbox: bool
+    slot: str | None
+
+    @property
+    def flight(self) -> str:
+        """Name of the flight: by scope, epoch and digest where others may take the result, else its own."""
+        if is_merged(self.draft.edit, self.draft.mode):
+            named = f"{self.key.scope}\n{self.key.epoch}\n{self.key.digest}"
+            return hashlib.sha256(named.encode()).hexdigest()
+        return f"slot-{self.slot}" if self.slot else f"alone-{uuid.uuid4().hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Purchasing:
+    """Finds and buys. `clock` tells seconds since the epoch."""
+
+    upstream: Upstream
+    results: ResultCache
+    blobs: BlobStore
+    replays: ReplayBook
+    lives: Lives
+    times: CallTimes
+    clock: Callable[[], float]
+
+    async def find(self, key: CacheKey) -> Goods | None:
+        """Return the stored result. Raises UpstreamRefused for a stored refusal."""
+        hit = await self.results.find(key)
+        if hit is None:
+            return None
+        if hit.answer.media_type == _REFUSAL:
+            raise UpstreamRefused(hit.answer.body.decode())
+        now = self.clock()
+        cache = FromCache(
+            tier=hit.tier,
+            age=max(0.0, now - hit.stored_at),
+            ttl=max(0.0, hit.expires_at - now),
+            saved_milli=hit.cost_milli,
+        )
+        body = ImageRef(hit.sha256, len(hit.answer.body))
+        return Goods(hit.answer, body, 0, cache, kept=True)
+
+    async def replay(self, order: Order) -> Goods | None:
+        """Return what came of the call under the order's idempotency key; None if it was not made.
+
+        Raises the error in which it ended, IdempotencyConflict, ResultGone and ReplaysUnavailable.
+        """
+        if order.slot is None:
+            return None
+        try:
+            replay = await self.replays.open(order.slot, order.key.digest)
+        except ReplayConflict:
+            text = "The idempotency key was used for another request."
+            raise IdempotencyConflict(text) from None
+        except BoardUnavailable:
+            text = "Idempotency keys cannot be honoured now."
+            raise ReplaysUnavailable(text, retry_after=1.0) from None
+        if replay is None:
+            return None
+        if replay.body is None:
+            raise shared_error(replay.reason, replay.message)
+        data = await self.blobs.read_blob(order.key.scope, replay.body.sha256)
+        if data is None:
+            raise ResultGone("The result under this idempotency key is no longer kept.")
+        answer = Answer(data, replay.media_type, replay.headers)
+        cache = FromCache(tier="replay", saved_milli=replay.cost_milli)
+        return Goods(answer, replay.body, 0, cache, kept=True)
+
+    async def note(self, order: Order, goods: Goods) -> None:
+        """Note under the order's idempotency key how it ended, and keep the picture as long."""
+        if order.slot is None:
+            return
+        kept = await self.blobs.write_blob(order.key.scope, goods.answer.body, ttl=BLOB_LIFE)
+        if not kept:
+            _log.warning("a result under an idempotency key could not be kept")
+        cost = goods.cost_milli or goods.cache.saved_milli
+        await self._close(
+            order,
+            Replay(
+                body=goods.body,
+                media_type=goods.answer.media_type,
+                headers=goods.answer.headers,
+                cost_milli=cost,
+            ),
+        )
+
+    def timeout_of(self, edit: Edit) -> float:
+        """Return the seconds that the upstream call of an edit may take."""
+        return self.times.generative if edit.generative else self.times.edit
+
+    def trip(self, order: Order, pictures: Pictures) -> _Trip:
+        """Return the flight of an order whose pictures are all there."""
+        return _Trip(self, order, Purchase(order.draft.edit, pictures, order.sandbox))
+
+    async def buy(self, order: Order, purchase: Purchase) -> Landed[Goods]:
+        """Buy and store; the answer says whether every replica finds it."""
+        try:
+            answer = await self.upstream.buy(purchase)
+        except GatewayError as error:
+            await self._after_failure(order, error)
+            raise
+        draft, key = order.draft, order.key
+        cost = CREDITS.of(purchase.edit.operation, sandbox=purchase.sandbox)
+        ttl = life(purchase.edit, answer, draft.mode, self.lives)
+        stored = ttl is not None and await self.results.store(key, answer, cost_milli=cost, ttl=ttl)
+        by_reference = draft.inline is not None and len(answer.body) > draft.inline
+        kept = stored or (
+            by_reference and await self.blobs.write_blob(key.scope, answer.body, ttl=BLOB_LIFE)
+        )
+        cache = FromCache(why_not=_why_not_read(draft), ttl=ttl if stored else None)
+        goods = Goods(answer, ImageRef.of(answer.body), cost, cache, kept)
+        await self.note(order, goods)
+        return Landed(goods, stored)
+
+    async def _after_failure(self, order: Order, error: GatewayError) -> None:
+        """Keep what is certain to repeat, and note under the idempotency key what may have cost."""
+        if isinstance(error, UpstreamRefused) and error.certain and _depends_on_itself(order.draft):
+            refusal = Answer(error.message.encode(), _REFUSAL)
+            await self.results.store(order.key, refusal, cost_milli=0, ttl=self.lives.refusal)
+        if error.ending in {Ending.SPENT, Ending.UNKNOWN}:
+            await self._close(order, Replay(reason=error.reason, message=error.message))
+
+    async def _close(self, order: Order, replay: Replay) -> None:
+        if order.slot is None:
+            return
+        try:
+            await self.replays.close(order.slot, order.key.digest, replay)
+        except BoardUnavailable:
+            _log.warning("the outcome under an idempotency key could not be noted")
+
+
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """Implements `Trip` for an order."""
+
+    purchasing: Purchasing
+    order: Order
+    purchase: Purchase
+
+    @property
+    def timeout(self) -> float:
+        return self.purchasing.timeout_of(self.purchase.edit)
+
+    async def look(self, *, landed: bool) -> Goods | None:
+        """Look again: between the first look and the lead, another may have stored the result."""
+        draft = self.order.draft
+        if landed and not is_merged(draft.edit, draft.mode):
+            return await self.purchasing.replay(self.order)
+        if landed or is_read(draft.edit, draft.mode):
+            return await self.purchasing.find(self.order.key)
+        return None
+
+    async def lead(self, boarding: Boarding) -> Landed[Goods]:
+        await boarding.sent()
+        return await self.purchasing.buy(self.order, self.purchase)
+
+
+def _depends_on_itself(draft: Draft) -> bool:
+    """Whether a refusal follows from the request alone: no template of an account, no URL to fetch."""
+    edit = draft.edit
+    if edit.uses_template or not is_merged(edit, draft.mode):
+        return False
+    return all(p.kind is not Kind.URL for p in edit.parameters)
+
+
+def _why_not_read(draft: Draft) -> str:
+    if is_read(draft.edit, draft.mode):
+        return "miss"
+    return "unseeded" if draft.mode is CacheMode.DEFAULT else draft.mode.value

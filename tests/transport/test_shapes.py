@@ -1,0 +1,242 @@
+"""Errors and pictures in the shapes of each wire."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from gateway.domain.answer import Answer
+from gateway.domain.calls import Delivery, FromCache
+from gateway.domain.edit import ImageRef
+from gateway.domain.errors import (
+    GatewayError,
+    InvalidRequest,
+    Unauthenticated,
+    UpstreamUnavailable,
+    Violation,
+)
+from gateway.transport.credential import credential_of
+from gateway.transport.request_id import request_id
+from gateway.transport.rest.shapes import delivery_headers, error_response
+from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
+from gateway.transport.rpc.errors import DOMAIN, error_status
+from gateway.transport.rpc.results import result_message
+from gateway.v1.account_service_pb2 import GetAccountRequest
+from gateway.v1.edit_service_pb2 import EditImageRequest
+
+TWO = (Violation("padding", "OUT_OF_RANGE", "too much"), Violation("nöme", "DUPLICATE", "twice"))
+LISTED = [{"field": v.field, "code": v.code, "description": v.description} for v in TWO]
+
+
+def body_of(error: GatewayError, path: str) -> dict[str, object]:
+    raw = error_response(error, path, "id-1").body
+    assert isinstance(raw, bytes)
+    body: dict[str, object] = json.loads(raw)
+    return body
+
+
+def test_a_v2_error_has_an_object_with_a_message() -> None:
+    expected = {"error": {"message": "why", "type": "UNAUTHENTICATED"}}
+
+    assert expected == body_of(Unauthenticated("why"), "/v2/edit")
+
+
+def test_a_v1_error_has_detail_status_and_type() -> None:
+    expected = {"detail": "why", "status_code": 401, "type": "UNAUTHENTICATED"}
+
+    assert expected == body_of(Unauthenticated("why"), "/v1/segment")
+
+
+def test_every_violation_stands_in_both_shapes() -> None:
+    message = "padding: too much; nöme: twice"
+    v1 = {"detail": message, "status_code": 400, "type": "INVALID_REQUEST", "violations": LISTED}
+    v2 = {"error": {"message": message, "type": "INVALID_REQUEST", "violations": LISTED}}
+
+    assert v1 == body_of(InvalidRequest(TWO), "/v1/segment")
+    assert v2 == body_of(InvalidRequest(TWO), "/v2/edit")
+
+
+@pytest.mark.parametrize(("wait", "told"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.01, 2), (14_782.0, 14_782)])
+def test_a_wait_is_told_in_whole_seconds_rounded_up(wait: float, told: int) -> None:
+    error = UpstreamUnavailable("why", retry_after=wait)
+
+    assert str(told) == error_response(error, "/v2/edit", "id-1").headers["Retry-After"]
+    assert told == detail(error_status(error, str), RetryInfo()).retry_delay.seconds
+
+
+def test_without_a_wait_nothing_is_said_of_one() -> None:
+    error = UpstreamUnavailable("why")
+
+    assert "Retry-After" not in error_response(error, "/v2/edit", "id-1").headers
+    assert not any(d.Is(RetryInfo.DESCRIPTOR) for d in error_status(error, str).details)
+
+
+def detail(status: Status, kind: Message) -> Message:
+    """The one detail of that kind."""
+    (packed,) = (one for one in status.details if one.Is(kind.DESCRIPTOR))
+    assert packed.Unpack(kind)
+    return kind
+
+
+def test_a_grpc_error_names_its_reason_within_our_domain() -> None:
+    status = error_status(Unauthenticated("why"), str)
+    info = detail(status, ErrorInfo())
+
+    assert (16, "why") == (status.code, status.message)
+    assert ("UNAUTHENTICATED", DOMAIN) == (info.reason, info.domain)
+
+
+def test_a_grpc_violation_is_named_by_its_path() -> None:
+    status = error_status(InvalidRequest(TWO), lambda name: f"edit.{name}")
+    bad = detail(status, BadRequest())
+
+    assert "edit.padding: too much; edit.nöme: twice" == status.message
+    assert [("edit.padding", "OUT_OF_RANGE"), ("edit.nöme", "DUPLICATE")] == [
+        (v.field, v.reason) for v in bad.field_violations
+    ]
+
+
+def test_a_grpc_violation_of_the_whole_message_is_named_by_nothing() -> None:
+    status = error_status(EnvelopeError([Violation("", "MALFORMED_MESSAGE", "no message")]), str)
+
+    assert "no message" == status.message
+
+
+def test_an_error_with_very_many_violations_fits_into_the_trailers_of_any_client() -> None:
+    many = [Violation(f"layers.{'x' * 90}{n}", "DUPLICATE", "is given twice") for n in range(1000)]
+    status = error_status(InvalidRequest(many), str)
+
+    assert status.ByteSize() < 8 * 1024
+    assert 32 == len(detail(status, BadRequest()).field_violations)
+
+
+@pytest.mark.parametrize("name", ["a", "order-17_a.b", "A" * 64])
+def test_a_plain_request_id_is_kept(name: str) -> None:
+    assert name == request_id(name)
+
+
+@pytest.mark.parametrize("name", [None, "", "A" * 65, "a b", "a\nb", "ä", "a,b", "<script>"])
+def test_any_other_request_id_is_replaced(name: str | None) -> None:
+    made = request_id(name)
+
+    assert 32 == len(made)
+    assert made != request_id(name)
+
+
+@pytest.mark.parametrize(
+    ("key", "authorization", "found"),
+    [
+        ("k", None, "k"),
+        ("k", "Bearer other", "k"),
+        (None, "Bearer k", "k"),
+        (None, "bearer   k ", "k"),
+        (None, "Basic k", None),
+        (None, "k", None),
+        (None, "", None),
+        (None, None, None),
+        ("", "Bearer k", ""),
+    ],
+)
+def test_a_credential_is_found_where_clients_put_it(
+    key: str | None, authorization: str | None, found: str | None
+) -> None:
+    assert found == credential_of(key, authorization)
+
+
+def test_an_envelope_opens_to_its_message() -> None:
+    request = EditImageRequest(edit={"background": {"color": "red"}})
+
+    assert request == open_envelope(request.SerializeToString(), EditImageRequest)
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x7f", b"\x08"])
+def test_bytes_that_are_no_message_are_refused(raw: bytes) -> None:
+    with pytest.raises(EnvelopeError) as caught:
+        open_envelope(raw, EditImageRequest)
+
+    assert [("", "MALFORMED_MESSAGE")] == [(v.field, v.code) for v in caught.value.violations]
+
+
+def test_fields_of_a_newer_proto_are_all_named() -> None:
+    with pytest.raises(EnvelopeError) as caught:
+        open_envelope(b"\xf8\x3f\x01\xe0\x3f\x01", GetAccountRequest)
+
+    assert ["#1020", "#1023"] == [v.field for v in caught.value.violations]
+
+
+def test_a_message_that_must_be_there_is_required_by_name() -> None:
+    require(EditImageRequest(edit={}), "edit")
+    with pytest.raises(EnvelopeError) as caught:
+        require(EditImageRequest(), "edit")
+
+    assert [("edit", "VALUE_MISSING")] == [(v.field, v.code) for v in caught.value.violations]
+
+
+DELIVERY = Delivery(
+    answer=Answer(b"picture", "image/png"),
+    body=ImageRef.of(b"picture"),
+    digest="d" * 64,
+    cost_milli=200,
+    warnings=(),
+    ignored=(),
+    cache=FromCache(why_not="miss"),
+    kept=False,
+)
+
+
+def with_headers(*headers: tuple[str, str]) -> Delivery:
+    return replace(DELIVERY, answer=Answer(b"picture", "image/png", headers))
+
+
+def test_names_that_were_left_out_join_those_that_the_upstream_ignored() -> None:
+    said = with_headers(("pr-unsupported-attributes", "Unsupported attributes: a, b"))
+    delivery = replace(said, ignored=("c", "d\r\nSet-Cookie: x"))
+
+    headers = delivery_headers(delivery, "id-1")
+    expected = "Unsupported attributes: a, b, c, d??Set-Cookie: x"
+    assert expected == headers["pr-unsupported-attributes"]
+    assert ["a", "b", "c", "d\r\nSet-Cookie: x"] == list(
+        result_message(delivery, str).unsupported_attributes
+    )
+
+
+def test_warnings_fit_into_one_header_of_visible_characters() -> None:
+    many = tuple(Violation(f"näme{n}", "DEPRECATED", "old") for n in range(500))
+    text = delivery_headers(replace(DELIVERY, warnings=many), "id-1")["Gateway-Warning"]
+
+    assert text.startswith("DEPRECATED n?me0, DEPRECATED n?me1")
+    assert 1000 == len(text)
+
+
+def test_what_the_upstream_says_becomes_typed_fields() -> None:
+    delivery = with_headers(
+        ("x-uncertainty-score", "-1"),
+        ("pr-ai-background-seed", "4294967296"),
+        ("pr-texts-detected", "3"),
+        ("pr-edit-further-url", "https://app.example/1"),
+    )
+    result = result_message(delivery, str)
+
+    assert (-1.0, 4294967296, 3) == (
+        result.uncertainty_score,
+        result.background_seed,
+        result.texts_detected,
+    )
+    assert "https://app.example/1" == result.edit_further_url
+
+
+@pytest.mark.parametrize("text", ["", "many", "1e999", "-1", "1.5", "99999999999999999999999"])
+def test_a_number_of_the_upstream_s_that_is_none_is_left_out_and_the_picture_is_not(
+    text: str,
+) -> None:
+    delivery = with_headers(("pr-ai-background-seed", text), ("pr-texts-detected", text))
+    result = result_message(delivery, str)
+
+    assert not result.HasField("background_seed")
+    assert not result.HasField("texts_detected")
+    assert b"picture" == result.image
