@@ -44,8 +44,8 @@ async def _measure(folder: Path, plan: Plan, command: str) -> Results:
     async with running_world(folder) as world:
         _say("hits")
         hits = await measure_hits(world, plan)
-        _say("misses")
-        misses = await measure_misses(world, plan)
+    _say("misses")
+    misses = await measure_misses(folder, plan)
     seconds = time.monotonic() - began
     sizes = world.asked_bytes, world.answered_bytes
     return Results(command, machine, *sizes, starts, hits, misses, steps, seconds)

@@ -1,6 +1,7 @@
 """The servers that the gateway is measured against: no more than the libraries that it stands on.
 
 They read the same body, take its SHA-256, and answer the same bytes from memory, on the same event loop.
+One route is slow instead: an upstream for calls that have to be bought.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from multipart import MultipartSegment, PushMultipartParser
 
 from bench.asks import BOUNDARY
 
-__all__: list[str] = []
+__all__ = ["LATENCY"]
+
+LATENCY = 0.2
+"""Seconds that the slow server takes for an edit."""
 
 _HOST = "127.0.0.1"
 
@@ -46,6 +50,11 @@ class _Http:
         parser.close()
         return self._answered(digest.hexdigest())
 
+    async def slow(self, request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(LATENCY)
+        return web.Response(body=self._answer, content_type="image/png")
+
     def _answered(self, digest: str) -> web.Response:
         return web.Response(
             body=self._answer, content_type="image/png", headers={"Gateway-Digest": digest}
@@ -58,6 +67,7 @@ async def _serve_http(answer: bytes, port: int) -> None:
     app.router.add_get("/get", http.get)
     app.router.add_post("/raw", http.raw)
     app.router.add_post("/multipart", http.multipart)
+    app.router.add_post("/v2/edit", http.slow)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, _HOST, port).start()
@@ -71,7 +81,9 @@ async def _serve_grpc(answer: bytes, port: int) -> None:
         return answer
 
     server = grpc.aio.server()
-    table = {"EditImage": grpc.unary_unary_rpc_method_handler(handle)}
+    table: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "EditImage": grpc.unary_unary_rpc_method_handler(handle)
+    }
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("gateway.v1.EditService", table),)
     )
@@ -92,7 +104,7 @@ async def _serve(protocol: str, answer: bytes, port: int) -> None:
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bare", description=__doc__)
-    parser.add_argument("protocol", choices=_SERVE)
+    parser.add_argument("protocol", choices=list(_SERVE))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--answer", type=Path, required=True)
     args = parser.parse_args()

@@ -1,23 +1,26 @@
-"""What the gateway adds to a call that has to be bought, beside the same call to the upstream."""
+"""What the gateway adds to a call that has to be bought, beside the same call to the upstream.
+
+The upstream is a bare one of a fixed latency: how long the emulator draws differs by more than what is
+measured here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 from bench.asks import EDIT, multipart, picture
 from bench.load import HttpLoad
+from bench.machine import GENERATOR_CORE
 from bench.plan import Plan
-from bench.processes import KEY, UPSTREAM_KEY
+from bench.processes import KEY, UPSTREAM_KEY, bare_server, write_config
 from bench.rounds import Contestant, Series, side_by_side
 from bench.stats import Spread
-from bench.world import World
 
-__all__ = ["LATENCY", "Miss", "measure_misses"]
-
-LATENCY = 0.2
-"""Seconds that the upstream takes for an edit, beside its drawing."""
+__all__ = ["Miss", "measure_misses"]
 
 _CONCURRENCIES = (1, 8)
 
@@ -37,24 +40,28 @@ class Miss:
         return Spread.of(ours.p50_ms - theirs.p50_ms for ours, theirs in pairs)
 
 
-async def measure_misses(world: World, plan: Plan) -> list[Miss]:
+async def measure_misses(folder: Path, plan: Plan) -> list[Miss]:
     """Buy edits that nobody has bought before, by turns through the gateway and directly."""
-    world.emulator.delay(LATENCY)
-    ours = HttpLoad(world.gateway.rest, _fresh(KEY))
-    theirs = HttpLoad(world.emulator.port, _fresh(UPSTREAM_KEY))
-    contestants = (Contestant(world.gateway_pid, ours), Contestant(world.emulator_pid, theirs))
     found = []
-    for concurrency in _CONCURRENCIES:
-        series = await side_by_side(
-            contestants, concurrency, rounds=plan.miss_rounds, seconds=plan.miss_seconds
+    with ExitStack() as stack:
+        data = picture()
+        upstream = stack.enter_context(bare_server(folder, "slow", "http", data, GENERATOR_CORE))
+        gateway = write_config(folder, "misses", f"http://127.0.0.1:{upstream.port}")
+        pid = stack.enter_context(gateway.running())
+        contestants = (
+            Contestant(pid, HttpLoad(gateway.rest, _fresh(data, KEY))),
+            Contestant(upstream.pid, HttpLoad(upstream.port, _fresh(data, UPSTREAM_KEY))),
         )
-        found.append(Miss(concurrency, *series))
+        for concurrency in _CONCURRENCIES:
+            series = await side_by_side(
+                contestants, concurrency, rounds=plan.miss_rounds, seconds=plan.miss_seconds
+            )
+            found.append(Miss(concurrency, *series))
     return found
 
 
-def _fresh(key: str) -> Iterator[bytes]:
+def _fresh(data: bytes, key: str) -> Iterator[bytes]:
     """Yield requests for edits of which no two are the same."""
-    data = picture()
     for number in count():
         edit = {**EDIT, "background.color": f"{number:06X}"}
         yield multipart(data, edit).to("/v2/edit", key)

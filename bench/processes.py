@@ -16,19 +16,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from bench.machine import SERVER_CORE, on_core
 
 __all__ = [
     "KEY",
     "UPSTREAM_KEY",
+    "Bare",
     "Emulator",
     "Gateway",
+    "bare_server",
     "free_ports",
-    "server",
-    "wait_for",
-    "wait_for_port",
     "write_config",
 ]
 
@@ -40,7 +38,7 @@ _STOP = 15.0
 
 
 @contextmanager
-def server(
+def _server(
     *arguments: str, log: Path, core: int = SERVER_CORE, env: Mapping[str, str] | None = None
 ) -> Iterator[int]:
     """Run `python ARGUMENTS` on a core, its output in `log`; yields its process id."""
@@ -72,7 +70,7 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def wait_for(url: str, log: Path) -> float:
+def _wait_for(url: str, log: Path) -> float:
     """Wait until a GET is answered with 200; returns when that was. Raises TimeoutError."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline:
@@ -85,7 +83,7 @@ def wait_for(url: str, log: Path) -> float:
     raise TimeoutError(f"{url} is not ready: {log.read_text()[-2000:]}")
 
 
-def wait_for_port(port: int, log: Path) -> None:
+def _wait_for_port(port: int, log: Path) -> None:
     """Wait until somebody listens. Raises TimeoutError."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline:
@@ -120,12 +118,12 @@ class Gateway:
     @contextmanager
     def starting(self) -> Iterator[int]:
         """Start it, and wait for nothing."""
-        with server(*self.arguments, log=self.log, env={"BENCH_UPSTREAM": UPSTREAM_KEY}) as pid:
+        with _server(*self.arguments, log=self.log, env={"BENCH_UPSTREAM": UPSTREAM_KEY}) as pid:
             yield pid
 
     def wait(self) -> float:
         """Wait until it takes calls; returns when that was."""
-        return wait_for(f"http://{_HOST}:{self.ops}/readyz", self.log)
+        return _wait_for(f"http://{_HOST}:{self.ops}/readyz", self.log)
 
 
 def write_config(folder: Path, name: str, upstream: str, **changes: object) -> Gateway:
@@ -170,25 +168,31 @@ class Emulator:
     def running(self, core: int) -> Iterator[int]:
         """Run it until the end of the context; yields its process id."""
         command = ("-m", "gateway", "emulator", "--port", str(self.port), "--key", UPSTREAM_KEY)
-        with server(*command, log=self.log, core=core) as pid:
-            wait_for(f"{self.url}/_emulator/healthz", self.log)
+        with _server(*command, log=self.log, core=core) as pid:
+            _wait_for(f"{self.url}/_emulator/healthz", self.log)
             yield pid
 
     def charges(self) -> int:
         """How many calls it has been paid for."""
-        return int(self._control("GET", "bill", None)["charges"])
+        with urllib.request.urlopen(f"{self.url}/_emulator/bill", timeout=5) as answer:  # noqa: S310 - loopback
+            return int(json.loads(answer.read())["charges"])
 
-    def delay(self, seconds: float) -> None:
-        """Let every edit take that long, beside the drawing, and let there be credits enough."""
-        self._control("POST", "faults", [{"operation": "edit", "latency_s": [seconds, seconds]}])
-        self._control("POST", "accounts", {"account": "emulator", "available": 100_000})
 
-    def _control(self, method: str, name: str, body: object) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self.url}/_emulator/{name}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
-            return json.loads(answer.read())
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A bare server that runs."""
+
+    pid: int
+    port: int
+
+
+@contextmanager
+def bare_server(folder: Path, name: str, kind: str, answer: bytes, core: int) -> Iterator[Bare]:
+    """Run a server of `bench.bare` that answers with these bytes."""
+    path, log = folder / f"{name}.answer", folder / f"bare-{name}.log"
+    path.write_bytes(answer)
+    port = free_ports(1)[0]
+    command = ("-m", "bench.bare", kind, "--port", str(port), "--answer", str(path))
+    with _server(*command, log=log, core=core) as pid:
+        _wait_for_port(port, log)
+        yield Bare(pid, port)

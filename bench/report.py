@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from bench.bare import LATENCY
 from bench.hits import Hit
-from bench.misses import LATENCY, Miss
+from bench.misses import Miss
 from bench.rounds import FULL
 from bench.starts import Starts
 from bench.stats import Spread

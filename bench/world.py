@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.asks import HttpAsk, edit_message, get, multipart, picture, raw
 from bench.load import BadAnswer, GrpcLoad, HttpLoad, Load
 from bench.machine import GENERATOR_CORE, SERVER_CORE
-from bench.processes import KEY, Emulator, Gateway, free_ports, server, wait_for_port, write_config
+from bench.processes import KEY, Emulator, bare_server, free_ports, write_config
 from bench.rounds import Contestant
 from gateway.v1.edit_service_pb2 import EditImageResponse
 
@@ -37,9 +37,6 @@ class World:
 
     scenarios: tuple[Scenario, ...]
     emulator: Emulator
-    emulator_pid: int
-    gateway: Gateway
-    gateway_pid: int
     charges: int
     asked_bytes: int
     answered_bytes: int
@@ -67,8 +64,8 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
     data = picture()
     with ExitStack() as stack:
         emulator = Emulator(free_ports(1)[0], folder / "emulator.log")
-        emulator_pid = stack.enter_context(emulator.running(GENERATOR_CORE))
-        source = stack.enter_context(_bare(folder, "source", "http", data, GENERATOR_CORE))
+        stack.enter_context(emulator.running(GENERATOR_CORE))
+        source = stack.enter_context(bare_server(folder, "source", "http", data, GENERATOR_CORE))
         gateway = write_config(folder, "gateway", emulator.url)
         pid = stack.enter_context(gateway.running())
         no_memory = write_config(folder, "no-memory", emulator.url, cache={"memory": "0B"})
@@ -78,8 +75,8 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
         asks = _Asks(multipart(data), raw(data), get(url), edit_message(data).SerializeToString())
         answer = await asks.http(asks.multipart, gateway.rest).once()
         message = await asks.grpc(gateway.grpc).once()
-        http = stack.enter_context(_bare(folder, "http", "http", answer, SERVER_CORE))
-        rpc = stack.enter_context(_bare(folder, "grpc", "grpc", message, SERVER_CORE))
+        http = stack.enter_context(bare_server(folder, "http", "http", answer, SERVER_CORE))
+        rpc = stack.enter_context(bare_server(folder, "grpc", "grpc", message, SERVER_CORE))
 
         def rest(name: str, goal: float | None, ask: HttpAsk, path: str) -> Scenario:
             ours = Contestant(pid, asks.http(ask, gateway.rest))
@@ -100,16 +97,7 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
             Scenario("REST raw body, from Redis", None, cold, raw_body.bare),
         )
         await _check(scenarios, answer)
-        yield World(
-            scenarios,
-            emulator,
-            emulator_pid,
-            gateway,
-            pid,
-            emulator.charges(),
-            len(data),
-            len(answer),
-        )
+        yield World(scenarios, emulator, emulator.charges(), len(data), len(answer))
 
 
 async def _check(scenarios: Iterable[Scenario], answer: bytes) -> None:
@@ -121,21 +109,3 @@ async def _check(scenarios: Iterable[Scenario], answer: bytes) -> None:
                 body = EditImageResponse.FromString(body).result.image
             if body != answer:
                 raise BadAnswer(f"{scenario.name}: another picture")
-
-
-@dataclass(frozen=True, slots=True)
-class _Bare:
-    pid: int
-    port: int
-
-
-@contextmanager
-def _bare(folder: Path, name: str, protocol: str, answer: bytes, core: int) -> Iterator[_Bare]:
-    """Run a bare server that answers with these bytes."""
-    path, log = folder / f"{name}.answer", folder / f"bare-{name}.log"
-    path.write_bytes(answer)
-    port = free_ports(1)[0]
-    command = ("-m", "bench.bare", protocol, "--port", str(port), "--answer", str(path))
-    with server(*command, log=log, core=core) as pid:
-        wait_for_port(port, log)
-        yield _Bare(pid, port)

@@ -30,12 +30,6 @@ __all__ = ["STORED", "UNSHARED", "Boarding", "Flights", "Landed", "Trip"]
 STORED = "stored"
 UNSHARED = "unshared"
 
-_PATIENCE = 2.0
-"""Seconds for which the board is asked again before the flight goes on without it."""
-
-_PAUSE = 0.1
-"""Seconds between two such questions."""
-
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
@@ -92,11 +86,14 @@ class Boarding:
 class Flights:
     """The flights of this process, and their places on the board.
 
-    `alone` counts the flights that went on without the board because it could not be reached.
+    A board that does not answer is asked again for `patience` seconds, every `pause` seconds; then the
+    flight goes on without it. `alone` counts the questions that were given up.
     """
 
-    def __init__(self, board: FlightBoard) -> None:
+    def __init__(self, board: FlightBoard, *, patience: float = 2.0, pause: float = 0.1) -> None:
         self._board = board
+        self._patience = patience
+        self._pause_seconds = pause
         self._flights: dict[str, _Flight] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._closed = False
@@ -233,7 +230,7 @@ class Flights:
         try:
             await self._board.woken(flight_id, wait)
         except BoardUnavailable:
-            await asyncio.sleep(min(wait, _PAUSE))
+            await asyncio.sleep(min(wait, self._pause_seconds))
 
     async def _end(self, lead: Lead, outcome: str | None, message: str = "") -> None:
         """Tell the board how it ended; without an outcome, give the flight back."""
@@ -247,12 +244,12 @@ class Flights:
     async def _ask(self, question: Callable[[], Awaitable[R]], *, otherwise: R) -> R:
         """Ask the board, and again with the same words while it does not answer, then go on alone."""
         loop = asyncio.get_running_loop()
-        patience = loop.time() + _PATIENCE
+        patience = loop.time() + self._patience
         while True:
             try:
                 return await question()
             except BoardUnavailable:
-                if loop.time() + _PAUSE > patience:
+                if loop.time() + self._pause_seconds > patience:
                     self.alone += 1
                     return otherwise
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(self._pause_seconds)

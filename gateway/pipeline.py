@@ -142,7 +142,7 @@ class Pipeline:
             seconds = 2 * self.purchasing.timeout_of(order.draft.edit) + _PATIENCE
         try:
             async with asyncio.timeout(seconds):
-                return await self._obtain(order)
+                return await self.purchasing.hand_over(order, await self._obtain(order))
         except TimeoutError:
             raise DeadlineExceeded("The deadline has passed; paid work goes on.") from None
 

@@ -170,6 +170,14 @@ class Purchasing:
             ),
         )
 
+    async def hand_over(self, order: Order, goods: Goods) -> Goods:
+        """Keep a picture that goes by reference for `BLOB_LIFE`: its result may live shorter."""
+        inline, left = order.draft.inline, goods.cache.ttl or 0.0
+        if inline is None or goods.body.size <= inline or left >= BLOB_LIFE:
+            return goods
+        kept = await self.blobs.write_blob(order.key.scope, goods.answer.body, ttl=BLOB_LIFE)
+        return replace(goods, kept=kept)
+
     def timeout_of(self, edit: Edit) -> float:
         """Return the seconds that the upstream call of an edit may take."""
         return self.times.generative if edit.generative else self.times.edit
@@ -189,12 +197,8 @@ class Purchasing:
         cost = CREDITS.of(purchase.edit.operation, sandbox=purchase.sandbox)
         ttl = life(purchase.edit, answer, draft.mode, self.lives)
         stored = ttl is not None and await self.results.store(key, answer, cost_milli=cost, ttl=ttl)
-        by_reference = draft.inline is not None and len(answer.body) > draft.inline
-        kept = stored or (
-            by_reference and await self.blobs.write_blob(key.scope, answer.body, ttl=BLOB_LIFE)
-        )
         cache = FromCache(why_not=_why_not_read(draft), ttl=ttl if stored else None)
-        goods = Goods(answer, ImageRef.of(answer.body), cost, cache, kept)
+        goods = Goods(answer, ImageRef.of(answer.body), cost, cache, kept=stored)
         await self.note(order, goods)
         return Landed(goods, stored)
 

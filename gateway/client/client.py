@@ -108,16 +108,21 @@ class GatewayClient:
         *,
         image: Picture | None = None,
         cache_mode: CacheMode.ValueType = CACHE_MODE_UNSPECIFIED,
+        idempotency_key: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - it becomes the remote calls' deadline
         request_id: str | None = None,
     ) -> EditedImage:
         """Make one image edit. `image` is the source, unless the edit has one.
 
-        Raises ValueError for two sources, and OSError for a file that cannot be read.
+        The same call with the same `idempotency_key` is bought once in a day, however it ends and
+        however often it is made. Raises ValueError for two sources, and OSError for a file that cannot
+        be read.
         """
 
         async def send(message: Edit, terms: Terms) -> tuple[Result, str]:
-            request = EditImageRequest(edit=message, cache_mode=cache_mode)
+            request = EditImageRequest(
+                edit=message, cache_mode=cache_mode, idempotency_key=idempotency_key
+            )
             response, name = await answer(self._edits.EditImage(request, **terms.options), terms)
             return response.result, name
 
@@ -129,13 +134,16 @@ class GatewayClient:
         *,
         image: Picture | None = None,
         cache_mode: CacheMode.ValueType = CACHE_MODE_UNSPECIFIED,
+        idempotency_key: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - as above
         request_id: str | None = None,
     ) -> EditedImage:
         """Cut the subject out of one picture. Otherwise as `edit`."""
 
         async def send(message: Segment, terms: Terms) -> tuple[Result, str]:
-            request = RemoveBackgroundRequest(segment=message, cache_mode=cache_mode)
+            request = RemoveBackgroundRequest(
+                segment=message, cache_mode=cache_mode, idempotency_key=idempotency_key
+            )
             call = self._edits.RemoveBackground(request, **terms.options)
             response, name = await answer(call, terms)
             return response.result, name
@@ -154,8 +162,8 @@ class GatewayClient:
     ) -> PlanEditResponse:
         """Say what `edit` or `remove_background` would do, and spend nothing.
 
-        What is wrong with the call is in `violations`. Nothing is uploaded: of large pictures the
-        gateway is told name and size alone, and finds out about the others' mistakes.
+        What is wrong with the call is in `violations`. Nothing is uploaded: of a large picture the
+        gateway is told SHA-256 and size alone, and does not see whether it takes such a picture.
         """
         terms = self._terms(timeout, request_id)
         source = None if image is None else await read_picture(image)

@@ -9,7 +9,7 @@
     ├── ResultGone            served before under its idempotency key, and no longer kept
     ├── TryLater              cannot be served now; call again after `retry_after`
     ├── OutcomeUnknown        may have been charged: calling again may buy again
-    │   └── NoAnswer          nothing came from the gateway: no connection, or the time is up
+    │   └── NoAnswer          the connection failed, or the time is up
     ├── GatewayFailed         a mistake of the gateway's, or no picture in Photoroom's answer
     ├── DamagedPicture        what was downloaded is not what was named
     └── ResultNotFetched      the edit is made; its picture waits at the gateway
@@ -130,9 +130,9 @@ class OutcomeUnknown(GatewayCallError):
 
 
 class NoAnswer(OutcomeUnknown):
-    """No answer of the gateway's came: the connection failed, the time is up, or it was not the gateway.
+    """The connection failed, the time is up, or what answered was not the gateway.
 
-    An edit that had reached Photoroom is finished and stored, and the same call finds it.
+    An edit that had reached Photoroom is finished, and stored if it may be: the same call finds it.
     """
 
 

@@ -28,18 +28,26 @@ def edit_digest(edit: Edit, *, sandbox: bool) -> str:
     Equal digests mean the same picture by the upstream's own reading; different spellings of one value
     are equal only where the design lists them.
     """
-    parts = [
+    images = {slot.name: f"{slot.image.sha256}:{slot.image.size}" for slot in edit.images}
+    parts = edit.once(("digest", sandbox), lambda: _parts(edit, sandbox=sandbox))
+    sized = (part if isinstance(part, bytes) else _sized(images[part]) for part in parts)
+    return hashlib.sha256(b"".join(sized)).hexdigest()
+
+
+def _parts(edit: Edit, *, sandbox: bool) -> tuple[bytes | str, ...]:
+    """Return the encoding in pieces; where a picture's value belongs stands the name of its slot."""
+    parts: list[bytes | str] = [
         _sized(FORMAT_VERSION),
         _sized(edit.operation.value),
         _sized("sandbox" if sandbox else "live"),
     ]
     drop_defaults = not edit.uses_template
     fields = [_field(p) for p in edit.parameters if not (drop_defaults and p.same_as_absent)]
-    fields += [(s.name, Kind.IMAGE, f"{s.image.sha256}:{s.image.size}") for s in edit.images]
+    fields += [(slot.name, Kind.IMAGE, slot.name) for slot in edit.images]
     fields += [_field(p) for p in edit.headers]
     for name, kind, value in sorted(fields, key=lambda item: item[0]):
-        parts += (kind.value, _sized(name), _sized(value))
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+        parts += (kind.value, _sized(name), value if kind is Kind.IMAGE else _sized(value))
+    return tuple(parts)
 
 
 def _field(parameter: Parameter) -> tuple[str, Kind, str]:

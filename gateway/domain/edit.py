@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 __all__ = ["Edit", "Generative", "ImageRef", "ImageSlot", "Kind", "Operation", "Parameter"]
+
+T = TypeVar("T")
 
 
 class Operation(enum.StrEnum):
@@ -96,6 +100,7 @@ class Edit:
     headers: tuple[Parameter, ...] = ()
     generative: tuple[Generative, ...] = ()
     _names: frozenset[str] = field(init=False, repr=False, compare=False)
+    _known: dict[object, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         names = frozenset(
@@ -104,6 +109,23 @@ class Edit:
             + [p.name for p in self.headers]
         )
         object.__setattr__(self, "_names", names)
+
+    def on(self, *images: ImageSlot) -> Edit:
+        """Return the same settings on pictures, sorted by name; what is known of them stays known."""
+        edit = Edit(self.operation, self.parameters, images, self.headers, self.generative)
+        object.__setattr__(edit, "_known", self._known)
+        return edit
+
+    def once(self, what: object, make: Callable[[], T]) -> T:
+        """Return what `make` makes, made once for all edits that `on` gave pictures in equal slots.
+
+        It may depend on anything but what the pictures are. `what` names it.
+        """
+        key = (what, *(slot.name for slot in self.images))
+        if key not in self._known:
+            self._known[key] = make()
+        made: T = self._known[key]
+        return made
 
     def __contains__(self, name: object) -> bool:
         """Whether the parameter, image slot or model header of that wire name is set."""

@@ -8,7 +8,7 @@ from gateway.domain.edit import Edit, ImageRef
 from gateway.domain.errors import Violation
 from gateway.domain.facts import Facts
 from gateway.domain.picture_rules import check_picture
-from gateway.domain.rules import check_rules
+from gateway.domain.rules import PIXELS_COUNT_WITH, check_rules
 
 __all__ = ["examine"]
 
@@ -35,5 +35,8 @@ def examine(
             pixels = header.width * header.height
     # A field that could not be read is not missing: only one of its complaints is true.
     unread = {v.field for v in violations}
-    refused, warnings = check_rules(Facts(edit, pixels, unread))
+    if unread or PIXELS_COUNT_WITH in edit:
+        refused, warnings = check_rules(Facts(edit, pixels, unread))
+    else:
+        refused, warnings = edit.once("rules", lambda: check_rules(Facts(edit)))
     return (*violations, *(v for v in refused if v.field not in unread)), warnings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from gateway.domain.edit import Edit, Kind
 
@@ -44,6 +44,11 @@ class Facts:
             for path in _paths(name):
                 self._below.setdefault(path, []).append(name)
 
+    @property
+    def paths(self) -> Iterable[str]:
+        """All that `has` and `present` know: every name, and with a dot at its end what is above it."""
+        return self._below
+
     def has(self, name: str) -> bool:
         """Whether the parameter, picture or header is set."""
         return name in self._below
@@ -66,8 +71,20 @@ def _paths(name: str) -> list[str]:
     return paths
 
 
-Finder: TypeAlias = Callable[[Facts], Iterable[str]]
-"""Returns the names at fault; none when the rule holds."""
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Returns the names at fault; none when the rule holds.
+
+    It finds something only where one of `needs` is set, so that it need not be asked elsewhere; without
+    any it has to be asked always.
+    """
+
+    needs: tuple[str, ...]
+    find: Callable[[Facts], Iterable[str]]
+
+    def __call__(self, facts: Facts) -> Iterable[str]:
+        """Return the names at fault."""
+        return self.find(facts)
 
 
 def more_than_one(*names: str) -> Finder:
@@ -77,28 +94,34 @@ def more_than_one(*names: str) -> Finder:
         present = facts.present(*names)
         return present if len(present) > 1 else []
 
-    return find
+    return Finder(names, find)
 
 
 def with_value(name: str, value: str, *fields: str) -> Finder:
     """The fields are at fault when `name` has that value."""
-    return lambda facts: facts.present(*fields) if facts.value(name) == value else []
+    return Finder(
+        fields, lambda facts: facts.present(*fields) if facts.value(name) == value else []
+    )
 
 
 def unless_value(name: str, values: Iterable[str], *fields: str) -> Finder:
     """The fields are at fault unless `name` has one of the values."""
     allowed = frozenset(values)
-    return lambda facts: facts.present(*fields) if facts.value(name) not in allowed else []
+    return Finder(
+        fields, lambda facts: facts.present(*fields) if facts.value(name) not in allowed else []
+    )
 
 
 def without(needed: tuple[str, ...], *fields: str) -> Finder:
     """The fields are at fault when none of the needed names is set."""
-    return lambda facts: facts.present(*fields) if not facts.present(*needed) else []
+    return Finder(
+        fields, lambda facts: facts.present(*fields) if not facts.present(*needed) else []
+    )
 
 
 def is_one_of(name: str, *values: str) -> Finder:
     """The field itself is at fault when it has one of the values."""
-    return lambda facts: [name] if facts.value(name) in values else []
+    return Finder((name,), lambda facts: [name] if facts.value(name) in values else [])
 
 
 def all_of(*finders: Finder) -> Finder:
@@ -112,9 +135,9 @@ def all_of(*finders: Finder) -> Finder:
                 return []
         return names
 
-    return find
+    return Finder(finders[-1].needs, find)
 
 
 def any_of(*fields: str) -> Finder:
     """The fields are at fault by being set."""
-    return lambda facts: facts.present(*fields)
+    return Finder(fields, lambda facts: facts.present(*fields))

@@ -31,12 +31,15 @@ def wait_before(attempt: int, share: float, asked: float | None) -> float | None
 
 
 class RetryBudget:
-    """A process's allowance of retries: each call earns a tenth of one, up to ten are saved."""
+    """A process's allowance of retries: each call earns a tenth of one, up to ten are saved.
 
-    def __init__(self, *, earned: float = 0.1, saved: float = 10.0) -> None:
-        self._earned = earned
-        self._most = saved
-        self._left = saved
+    Amounts are thousandths of a retry.
+    """
+
+    def __init__(self, *, earned_milli: int = 100, saved_milli: int = 10_000) -> None:
+        self._earned = earned_milli
+        self._most = saved_milli
+        self._left = saved_milli
 
     def earn(self) -> None:
         """Note a call."""
@@ -44,7 +47,7 @@ class RetryBudget:
 
     def spend(self) -> bool:
         """Take one retry; False when the budget is used up."""
-        if self._left < 1:
+        if self._left < 1000:
             return False
-        self._left -= 1
+        self._left -= 1000
         return True

@@ -9,6 +9,7 @@ behaviour that integrators report.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,10 +27,13 @@ from gateway.domain.facts import (
     without,
 )
 
-__all__ = ["RULES", "SHADOW_MODEL", "Level", "Rule", "check_rules"]
+__all__ = ["PIXELS_COUNT_WITH", "RULES", "SHADOW_MODEL", "Level", "Rule", "check_rules"]
 
 SHADOW_MODEL: Final = "2026-04-15"
 """The shadow model that the newer modes and the overrides need."""
+
+PIXELS_COUNT_WITH: Final = "upscale.mode"
+"""Without this parameter no rule asks how large the picture is."""
 
 _SHADOWS = "pr-ai-shadows-model-version"
 _BACKGROUNDS = "pr-ai-background-model-version"
@@ -60,13 +64,27 @@ class Rule:
 
 def check_rules(facts: Facts) -> tuple[tuple[Violation, ...], tuple[Violation, ...]]:
     """Return everything for which the call is refused, and everything that is doubtful about it."""
-    return _found(_REFUSALS, facts), _found(_WARNINGS, facts)
+    found: dict[Level, list[Violation]] = {level: [] for level in Level}
+    for rule in _INDEX.asked(facts):
+        found[rule.level] += [Violation(name, rule.code, rule.why) for name in rule.find(facts)]
+    return tuple(found[Level.REFUSE]), tuple(found[Level.WARN])
 
 
-def _found(rules: tuple[Rule, ...], facts: Facts) -> tuple[Violation, ...]:
-    return tuple(
-        Violation(name, rule.code, rule.why) for rule in rules for name in rule.find(facts)
-    )
+class _Index:
+    """Which rules to ask: few of them have to do with any one call."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        self._always = {i for i, rule in enumerate(rules) if not rule.find.needs}
+        self._by_need: dict[str, list[int]] = {}
+        for i, rule in enumerate(rules):
+            for name in rule.find.needs:
+                self._by_need.setdefault(name, []).append(i)
+
+    def asked(self, facts: Facts) -> Iterator[Rule]:
+        """Yield, in their order, the rules that may find something."""
+        asked = self._always.union(*(self._by_need.get(path, ()) for path in facts.paths))
+        return (self._rules[i] for i in sorted(asked))
 
 
 def _rules(level: Level, *rows: tuple[str, Finder, str]) -> tuple[Rule, ...]:
@@ -93,7 +111,7 @@ def _not_pure(facts: Facts) -> list[str]:
 
 
 def _upscale_too_large(facts: Facts) -> list[str]:
-    cap = _UPSCALE_PIXELS.get(facts.value("upscale.mode") or "")
+    cap = _UPSCALE_PIXELS.get(facts.value(PIXELS_COUNT_WITH) or "")
     if cap is None or facts.pixels is None or facts.pixels <= cap:
         return []
     return ["upscale.mode"] if facts.value("upscale.downscaleIfNeeded") in {None, "never"} else []
@@ -115,7 +133,7 @@ def _layer_siblings(branches: tuple[str, str]) -> Finder:
         ]
         return [f"layers.{layer}.{branches[1]}" for layer in both]
 
-    return find
+    return Finder(("layers.",), find)
 
 
 def _prompt_missing(group: str) -> Finder:
@@ -130,7 +148,7 @@ def _prompt_missing(group: str) -> Finder:
             if facts.present(f"{prefix}{group}.") and not facts.has(f"{prefix}{group}.prompt")
         ]
 
-    return find
+    return Finder((f"{group}.", "layers."), find)
 
 
 _BACKGROUND_IMAGE = ("background.imageUrl", "background.imageFile")
@@ -158,13 +176,13 @@ _SWITCHED: Final = (
 
 _REFUSALS: Final = _rules(
     Level.REFUSE,
-    ("SOURCE_MISSING", _source_missing, "the call needs a picture to work on"),
+    ("SOURCE_MISSING", Finder((), _source_missing), "the call needs a picture to work on"),
     (
         "SOURCE_CONFLICT",
         more_than_one("imageFile", "imageUrl", "imageFromPrompt.prompt"),
         "give one source: imageFile, imageUrl or imageFromPrompt",
     ),
-    ("MIXED_SOURCES", _mixed, "bytes and URLs cannot be mixed in one call"),
+    ("MIXED_SOURCES", Finder((), _mixed), "bytes and URLs cannot be mixed in one call"),
     (
         "BACKGROUND_CONFLICT",
         more_than_one("background.prompt", *_BACKGROUND_IMAGE),
@@ -217,7 +235,11 @@ _REFUSALS: Final = _rules(
         ),
         f"this mode does not go with {_SHADOWS} {SHADOW_MODEL}",
     ),
-    ("COLOR_SPACE", _not_pure, "does not go with colorSpace=original, a pure cut-out to PNG"),
+    (
+        "COLOR_SPACE",
+        Finder(("colorSpace",), _not_pure),
+        "does not go with colorSpace=original, a pure cut-out to PNG",
+    ),
     (
         "SUBJECT_MISMATCH",
         all_of(
@@ -228,7 +250,7 @@ _REFUSALS: Final = _rules(
     ),
     (
         "UPSCALE_TOO_LARGE",
-        _upscale_too_large,
+        Finder((PIXELS_COUNT_WITH,), _upscale_too_large),
         "takes at most 1,000,000 pixels (ai.fast) or 262,144 (ai.slow) without downscaleIfNeeded",
     ),
     (
@@ -320,3 +342,5 @@ _WARNINGS: Final = _rules(
 
 RULES: Final = _REFUSALS + _WARNINGS
 """Every rule, refusals first."""
+
+_INDEX: Final = _Index(RULES)

@@ -147,8 +147,8 @@ class Url:
         return ("", "chair.jpg", "file:///etc/passwd")
 
     def read(self, text: str) -> Value:
-        """The address as it was sent."""
-        if not text.startswith(("http://", "https://")):
+        """The address as it was sent; a scheme may be written in any case (RFC 3986, 3.1)."""
+        if not text[:8].lower().startswith(("http://", "https://")):
             raise ValueError("must be a valid URL")
         return text
 

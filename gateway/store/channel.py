@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
 
 __all__ = ["messages"]
+
 
 async def messages(pubsub: PubSub, channel: str, *, time_out: float) -> AsyncGenerator[bytes, None]:
     """Yield what is said on the channel. Raises whatever the library does, and TimeoutError.
@@ -31,4 +34,6 @@ async def messages(pubsub: PubSub, channel: str, *, time_out: float) -> AsyncGen
                 asked = True
                 await pubsub.ping()
     finally:
-        await pubsub.aclose()  # type: ignore[no-untyped-call] # the library's
+        # A connection whose server is gone cannot always be closed in time; then it is dropped.
+        with suppress(RedisError, OSError):
+            await pubsub.aclose()  # type: ignore[no-untyped-call] # the library's

@@ -8,6 +8,7 @@ exception of the Redis library into one of two.
 from __future__ import annotations
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -110,9 +111,11 @@ class Link(ABC):
 
         What is said while nobody listens is lost. The circuit is not asked and hears nothing of it.
         """
-        heard = messages(self._pubsub(), channel, time_out=self._time_outs.total)
+        time_out = self._time_outs.total
         try:
-            async with aclosing(heard):
+            async with asyncio.timeout(time_out):
+                pubsub = await self._pubsub()
+            async with aclosing(messages(pubsub, channel, time_out=time_out)) as heard:
                 async for message in heard:
                     yield message
         except Exception as error:  # noqa: BLE001 - as above
@@ -134,7 +137,7 @@ class Link(ABC):
         """Return a reply or an exception for each command, or raise if none was carried out."""
 
     @abstractmethod
-    def _pubsub(self) -> PubSub:
+    async def _pubsub(self) -> PubSub:
         """Return a subscriber with a connection of its own, not yet open."""
 
     @abstractmethod
@@ -167,7 +170,7 @@ class SingleLink(Link):
                     pipeline.execute_command(*command)
                 return await pipeline.execute(raise_on_error=False)
 
-    def _pubsub(self) -> PubSub:
+    async def _pubsub(self) -> PubSub:
         return self._client.pubsub()
 
     async def aclose(self) -> None:
@@ -199,8 +202,12 @@ class ClusterLink(Link):
         async with self._free:
             return await self._client.execute_command(*command)
 
-    def _pubsub(self) -> PubSub:
-        return self._client.pubsub()
+    async def _pubsub(self) -> PubSub:
+        # Every node hears what is published at any. Another one each time: this one may be dead, and
+        # the library would subscribe at the node of the channel's slot, as it knows it, for ever.
+        await self._client.initialize()
+        node = random.choice(self._client.get_nodes())  # noqa: S311 - any will do
+        return self._client.pubsub(node=node)
 
     async def aclose(self) -> None:
         """Close every connection to every node."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -42,14 +43,13 @@ MOST_DIGESTS: Final = 4096
 _ALIVE_MS: Final = 5000
 """A replica that has been silent for so long counts no more."""
 
-_AT_START: Final = 5.0
-"""Seconds in which the first tick has to come."""
-
 _LATE_RESULTS_MS: Final = 3_600_000
 """For so much longer than any result lives the mark of a digest is kept: for purchases that were under way."""
 
 _BURST: Final = 0.02
 """Seconds between two ticks while changes come one after the other."""
+
+_NO_VERSION: Final = "none"
 
 _log = logging.getLogger(__name__)
 
@@ -69,18 +69,30 @@ class Tick:
         self._scripts = {name: load(name) for name in ("tick", "mark", "restore")}
         self._replica = uuid.uuid4().hex
         self._marks = Marks()
-        self._version = "none"
+        self._version = _NO_VERSION
+        self._asking = asyncio.Lock()
         self._replicas = 1
         self._good_at = self._tried_at = -TRUSTED
         self._silent = False
+        # An epoch of this process alone, below zero, so that it finds nothing but its own results.
+        self._blind_epoch = -1 - secrets.randbits(48)
+        self._informed = asyncio.Event()
         self._told = asyncio.Event()
         self._tried = asyncio.Event()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Self]:
-        """Tick until the end of the context. Raises RedisTrouble when the first tick does not come."""
-        await self._first()
+    async def running(self, patience: float = 2.0) -> AsyncIterator[Self]:
+        """Tick until the end of the context.
+
+        The first tick is waited for, for `patience` seconds at most. Without it nothing that is stored is
+        served, for it may have been purged; no credential is known to be revoked either.
+        """
         async with in_background(tick=self._go_on(), tick_channel=self._listen()):
+            try:
+                async with asyncio.timeout(patience):
+                    await self._informed.wait()
+            except TimeoutError:
+                _log.warning("starting without a word of what was purged and revoked")
             yield self
 
     def age(self) -> float:
@@ -93,6 +105,8 @@ class Tick:
 
     async def epoch(self, scope: str, operation: Operation, digest: str) -> int:
         await self._fresh()
+        if not self._informed.is_set():
+            return self._blind_epoch
         return self._marks.epoch(scope, operation, digest)
 
     async def is_denied(self, credential_sha256: bytes) -> bool:
@@ -112,16 +126,17 @@ class Tick:
 
     async def _mark(self, field: str) -> int:
         """Set a mark on all replicas; return it, 0 when there are too many."""
-        try:
-            mark: int = await self._run(
-                "mark", (TICK,), field, TICK_CHANNEL, self._life_ms, MOST_DIGESTS
-            )
-        except RedisTrouble as trouble:
-            raise StateUnavailable(
-                "The state Redis does not answer; make the change again.", retry_after=1.0
-            ) from trouble
-        if mark:
-            self._marks = self._marks.joined({field: mark})
+        arguments = (field, TICK_CHANNEL, self._life_ms, MOST_DIGESTS)
+        async with self._asking:
+            try:
+                mark: int = await self._run("mark", (TICK,), *arguments)
+            except RedisTrouble as trouble:
+                text = "The state Redis does not answer; make the change again."
+                raise StateUnavailable(text, retry_after=1.0) from trouble
+            if mark:
+                self._marks = self._marks.joined({field: mark})
+                # We know more than the version says; if Redis loses it, the next tick has to see that.
+                self._version = _NO_VERSION
         return mark
 
     async def _fresh(self) -> None:
@@ -132,16 +147,6 @@ class Tick:
         now = self._clock()
         if now - self._good_at > TRUSTED and now - self._tried_at >= EVERY:
             await self._tried.wait()
-
-    async def _first(self) -> None:
-        give_up = self._clock() + _AT_START
-        while True:
-            try:
-                return await self._ask()
-            except RedisTrouble:
-                if self._clock() > give_up:
-                    raise
-            await asyncio.sleep(EVERY)
 
     async def _go_on(self) -> None:
         while True:
@@ -173,22 +178,25 @@ class Tick:
 
     async def _ask(self) -> None:
         """Tick. Raises RedisTrouble."""
-        asked_at = self._clock()
-        now_ms, replicas, version, fields = await self._run(
-            "tick", (TICK, REPLICAS), self._replica, self._version, _ALIVE_MS
-        )
-        if version.decode() != self._version:
-            await self._learn(_read(fields), now_ms)
-        self._version = version.decode()
-        self._replicas = replicas
-        self._good_at = asked_at
+        async with self._asking:
+            asked_at = self._clock()
+            arguments = (self._replica, self._version, _ALIVE_MS)
+            now_ms, replicas, version, fields = await self._run(
+                "tick", (TICK, REPLICAS), *arguments
+            )
+            if version.decode() != self._version:
+                await self._learn(_read(fields), now_ms)
+            self._version = version.decode()
+            self._replicas = replicas
+            self._good_at = asked_at
+            self._informed.set()
 
     async def _learn(self, stored: dict[str, int], now_ms: int) -> None:
         """Take over what is stored, and write back what it lacks. Raises RedisTrouble."""
         marks = self._marks.joined(stored, oldest=now_ms - self._life_ms)
-        if not marks.of:
+        if ALL not in marks.of:
             # New, or lost by all who knew it: what was purged then must not come back.
-            marks = Marks({ALL: now_ms})
+            marks = marks.joined({ALL: now_ms})
             _log.info("nothing is known of purges: every result stored before now is disowned")
         self._marks = marks
         lost = marks.above(stored)

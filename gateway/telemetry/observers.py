@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from itertools import count
+
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.domain.answer import AccountState, Answer
 from gateway.domain.calls import Call, Delivery, Plan
@@ -20,23 +24,40 @@ __all__ = ["ObservedEditor", "ObservedUpstream"]
 _log = logging.getLogger("gateway.requests")
 
 
+_SAMPLE = 100
+"""One hit in so many has a log line: a line costs more than the hit. The metrics count them all."""
+
+
+class _Children:
+    """The children of labelled metrics, each looked up once: `labels` costs more than the counting."""
+
+    def __init__(self) -> None:
+        self.counter: Callable[..., Counter] = cache(Counter.labels)
+        self.gauge: Callable[..., Gauge] = cache(Gauge.labels)
+        self.histogram: Callable[..., Histogram] = cache(Histogram.labels)
+
+
 class ObservedEditor:
-    """An Editor: each call is counted, timed, and leaves one log line."""
+    """An Editor: each call is counted, timed, and leaves one log line; of hits, one in a hundred does."""
 
     def __init__(self, inner: Editor, metrics: Metrics) -> None:
         self._inner = inner
         self._metrics = metrics
+        self._of = _Children()
+        self._hits = count()
 
     async def edit(self, call: Call, read: ReadDraft) -> Delivery:
         with self._observed(call) as line:
             delivery = await self._inner.edit(call, read)
             cache = delivery.cache
             line |= {"cost_milli": delivery.cost_milli, "cache": cache.tier or cache.why_not}
-            self._metrics.cached.labels(call.record.tenant, call.operation, line["cache"]).inc()
-            saved = self._metrics.saved_credits.labels(call.record.tenant, call.operation)
-            saved.inc(cache.saved_milli / 1000)
-            spent = self._metrics.spent_credits.labels(call.record.tenant, call.operation)
-            spent.inc(delivery.cost_milli / 1000)
+            if cache.tier:
+                line["sample"] = _SAMPLE
+            tenant, operation = call.record.tenant, call.operation
+            counter, metrics = self._of.counter, self._metrics
+            counter(metrics.cached, tenant, operation, line["cache"]).inc()
+            counter(metrics.saved_credits, tenant, operation).inc(cache.saved_milli / 1000)
+            counter(metrics.spent_credits, tenant, operation).inc(delivery.cost_milli / 1000)
         return delivery
 
     async def plan(self, call: Call, read: ReadDraft) -> Plan:
@@ -58,7 +79,8 @@ class ObservedEditor:
     @contextmanager
     def _observed(self, call: Call) -> Iterator[dict[str, object]]:
         started = time.monotonic()
-        in_flight = self._metrics.in_flight.labels(call.door)
+        of, metrics = self._of, self._metrics
+        in_flight = of.gauge(metrics.in_flight, call.door)
         in_flight.inc()
         line: dict[str, object] = {}
         outcome, fault, mistake = "CANCELLED", "caller", None
@@ -74,22 +96,22 @@ class ObservedEditor:
         finally:
             in_flight.dec()
             seconds = time.monotonic() - started
-            tenant = call.record.tenant
-            metrics = self._metrics
-            metrics.requests.labels(call.door, call.operation, tenant, outcome, fault).inc()
-            metrics.request_seconds.labels(call.door, call.operation).observe(seconds)
-            line |= {
-                "request_id": call.request_id,
-                "door": call.door,
-                "operation": call.operation,
-                "tenant": tenant,
-                "digest": call.record.digest,
-                "outcome": outcome,
-                "fault": fault,
-                "seconds": round(seconds, 4),
-            }
-            level = logging.INFO if mistake is None else logging.ERROR
-            _log.log(level, "call", extra=line, exc_info=mistake)
+            door, operation, tenant = call.door, call.operation, call.record.tenant
+            of.counter(metrics.requests, door, operation, tenant, outcome, fault).inc()
+            of.histogram(metrics.request_seconds, door, operation).observe(seconds)
+            if "sample" not in line or next(self._hits) % _SAMPLE == 0:
+                line |= {
+                    "request_id": call.request_id,
+                    "door": door,
+                    "operation": operation,
+                    "tenant": tenant,
+                    "digest": call.record.digest,
+                    "outcome": outcome,
+                    "fault": fault,
+                    "seconds": round(seconds, 4),
+                }
+                level = logging.INFO if mistake is None else logging.ERROR
+                _log.log(level, "call", extra=line, exc_info=mistake)
 
 
 class ObservedUpstream:
@@ -108,6 +130,9 @@ class ObservedUpstream:
             outcome, ending = "OK", "spent"
         except GatewayError as error:
             outcome, ending = error.reason, error.ending.value
+            raise
+        except Exception:
+            outcome = InternalError.reason
             raise
         finally:
             self._metrics.upstream_calls.labels(operation, outcome, ending).inc()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 
 __all__ = ["request_id"]
 
@@ -12,4 +12,4 @@ _PROPER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def request_id(sent: str | None) -> str:
     """Return the caller's own id if it is a plain one, else a new one."""
-    return sent if sent is not None and _PROPER.fullmatch(sent) else uuid.uuid4().hex
+    return sent if sent is not None and _PROPER.fullmatch(sent) else secrets.token_hex(16)

@@ -193,9 +193,8 @@ async def test_a_mode_of_the_cache_is_passed_on(w: World) -> None:
     picture = png(subject="#0000C1")
     async with client_of(w) as client:
         only = CacheMode.CACHE_MODE_ONLY_IF_CACHED
-        for kind in (client.edit(thumbnail(), image=picture, cache_mode=only),):
-            with pytest.raises(NotCached):
-                await kind
+        with pytest.raises(NotCached):
+            await client.edit(thumbnail(), image=picture, cache_mode=only)
         with pytest.raises(NotCached):
             await client.remove_background(image=picture, cache_mode=only)
         await client.edit(thumbnail(), image=picture)
@@ -209,6 +208,27 @@ async def test_a_mode_of_the_cache_is_passed_on(w: World) -> None:
 
     assert (True, "refresh") == (hit.info.cache.hit, fresh.info.cache.source)
     assert not plan.hit
+
+
+@pytest.mark.parametrize("method", ["edit", "remove_background"])
+async def test_an_idempotency_key_is_passed_on(method: str) -> None:
+    """Without a Redis the gateway cannot honour one, and says so before it buys."""
+    async with world() as w, client_of(w) as client:
+
+        async def call(key: str) -> None:
+            if method == "edit":
+                await client.edit(thumbnail(), image=png(), idempotency_key=key)
+            else:
+                await client.remove_background(image=png(), idempotency_key=key)
+
+        with pytest.raises(TryLater) as caught:
+            await call("order-21")
+        with pytest.raises(InvalidCall) as wrong:
+            await call("order\n21")
+
+        assert "IDEMPOTENCY_UNAVAILABLE" == caught.value.reason
+        assert ["idempotency_key"] == [mistake.field for mistake in wrong.value.fields]
+        assert 0 == bought(w)
 
 
 async def test_the_account_is_shown(w: World) -> None:
@@ -248,8 +268,9 @@ async def test_every_mistake_is_named(w: World) -> None:
 
 
 async def test_a_key_of_nobody_s_is_told_so(w: World) -> None:
+    some = BlobRef(sha256="0" * 64, size_bytes=1)
     async with client_of(w, key="nobody") as client:
-        for call in (client.account(), client.upload(b"x"), client.download(BlobRef())):
+        for call in (client.account(), client.upload(b"x"), client.download(some)):
             with pytest.raises(Unauthenticated):
                 await call
 

@@ -8,7 +8,6 @@ import pickle
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -23,16 +22,20 @@ from gateway.client import (
     NotCached,
     ResultNotFetched,
 )
+from gateway.client.blobs import Blobs
+from gateway.client.terms import Terms
 from gateway.domain.errors import BlobMissing, Violation
 from gateway.emulator import FaultRule
+from gateway.v1.blob_service_pb2_grpc import BlobServiceStub
 from gateway.v1.edit_service_pb2 import EditImageResponse, Result
 from gateway.v1.image_pb2 import BlobRef
-from tests.client.clients import client_of, thumbnail, uploads
+from tests.client.clients import client_of, thumbnail
 from tests.client.noise import MB, noise_png
 from tests.client.relay import relay_to
 from tests.client.stand_in import StandIn
 from tests.client.waiting import until
 from tests.e2e.harness import CATALOG_KEY, World, world
+from tests.e2e.metric_lines import counted
 from tests.servers.fixtures import unavailable
 from tests.support.pictures import png
 
@@ -124,7 +127,8 @@ async def test_an_upload_that_fails_is_tried_anew_by_the_next_call() -> None:
             await client.edit(thumbnail(), image=picture, timeout=0)
         await client.edit(thumbnail(), image=picture)
 
-        assert 1 == await uploads(w)
+        outcomes = await counted(w, "gateway_requests_total", "operation", "outcome")
+        assert 1 == outcomes["upload", "OK"]
 
 
 async def test_a_picture_that_is_lost_again_and_again_is_uploaded_twice() -> None:
@@ -137,14 +141,30 @@ async def test_a_picture_that_is_lost_again_and_again_is_uploaded_twice() -> Non
     assert (2, 2) == (stand_in.edits, stand_in.uploads)
 
 
+async def test_what_is_remembered_is_bounded_and_what_is_used_stays() -> None:
+    stand_in = StandIn(EditImageResponse())
+    async with stand_in.serving() as address, grpc.aio.insecure_channel(address) as channel:
+        blobs = Blobs(BlobServiceStub(channel), remembered=2)
+        terms = Terms.of("k", timeout=60, request_id=None)
+        uploaded = []
+        for name in ("a", "b", "a", "c", "a", "b"):
+            await blobs.ensure({name: b"x"}, terms)
+            uploaded.append(stand_in.uploads)
+
+    assert [1, 2, 2, 3, 3, 4] == uploaded
+
+
+def test_a_key_is_not_shown() -> None:
+    assert "secret" not in repr(Terms(key="secret", request_id="r", deadline=0))
+
+
 PROMISED = BlobRef(sha256=hashlib.sha256(b"promised").hexdigest(), size_bytes=8)
 
 
-@pytest.mark.parametrize("picture", [b"other", b"", b"promised and more"])
-@pytest.mark.parametrize("size", [8, 5])
-async def test_bytes_that_are_not_what_was_named_are_no_picture(picture: bytes, size: int) -> None:
+@pytest.mark.parametrize("picture", [b"PROMISED", b"", b"promised and more"])
+async def test_bytes_that_are_not_what_was_named_are_no_picture(picture: bytes) -> None:
     stand_in = StandIn(EditImageResponse(), picture)
-    blob = BlobRef(sha256=PROMISED.sha256, size_bytes=size)
+    blob = BlobRef(sha256=PROMISED.sha256, size_bytes=len(picture))
     async with stand_in.serving() as address, GatewayClient(address, key="k") as client:
         with pytest.raises(DamagedPicture):
             await client.download(blob)
@@ -189,7 +209,7 @@ def test_a_client_belongs_to_a_running_loop() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate of localhost; its key is beside it."""
     openssl = shutil.which("openssl")
     if openssl is None:
@@ -200,7 +220,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     command = [openssl, "req", "-x509", "-days", "2", *curve, *files, *names]
     subprocess.run(command, check=True, capture_output=True)
-    yield path
+    return path
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -209,7 +229,8 @@ async def test_over_tls_the_gateway_proves_who_it_is(certificate: Path, *, trust
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     context.set_alpn_protocols(["h2"])
-    tls = grpc.ssl_channel_credentials(certificate.read_bytes()) if trusted else True
+    authority = await asyncio.to_thread(certificate.read_bytes)
+    tls = grpc.ssl_channel_credentials(authority) if trusted else True
     async with world() as w, relay_to(w.gateway.grpc.port, context) as relay:
         address = f"localhost:{relay.port}"
         async with GatewayClient(address, key=CATALOG_KEY, tls=tls) as client:

@@ -21,7 +21,7 @@ TEMPLATE = "0189aa4a-5f0c-4c5c-8b0e-2f6f5f0d7a11"
 
 _KEPT = {"removeBackground": "false"}
 _SMALL = {"outputSize": "16x16"}  # so that large generated pictures are not written and sent
-_NIGHT = "at night"
+_NIGHT = "a canary at night"
 _SECOND = png(24, 24, ground="#E0E0E0", subject="#2050C0")
 _NEW_SHADOWS = {"pr-ai-shadows-model-version": "2026-04-15"}
 
@@ -41,12 +41,12 @@ class _Need:
 
 
 _NEEDS = (
-    _Need(r"imageFromPrompt\..*", {"imageFromPrompt.prompt": "a cup"}),
+    _Need(r"imageFromPrompt\..*", {"imageFromPrompt.prompt": "a canary in a cup"}),
     _Need(r"segmentation\..*", {"segmentation.prompt": "the chair"}),
     _Need(r"maxWidth|maxHeight", {"outputSize": "originalImage"}),
     _Need(r"background\.scaling", files={"background.imageFile": _SECOND}),
-    _Need(r"background\.(seed|negativePrompt)", {"background.prompt": "fog"}),
-    _Need(r"background\.(expandPrompt|guidance\.).*", {"background.prompt": "fog"}),
+    _Need(r"background\.(seed|negativePrompt)", {"background.prompt": "a canary in fog"}),
+    _Need(r"background\.(expandPrompt|guidance\.).*", {"background.prompt": "a canary in fog"}),
     _Need(r"background\.negativePrompt", headers={"pr-ai-background-model-version": "2"}),
     _Need(r"background\.blur\..*", {"background.blur.mode": "gaussian", **_KEPT}),
     _Need(r"outline\..*", {"outline.color": "00FF00"}),
@@ -67,7 +67,7 @@ _NEEDS = (
     _Need(r"layers\..*", {"templateId": TEMPLATE, "outputSize": "96x90"}),
     _Need(
         r"layers\.{key}\.image\.imageFromPrompt\..*",
-        {"layers.main.image.imageFromPrompt.prompt": "a cup"},
+        {"layers.main.image.imageFromPrompt.prompt": "a canary in a cup"},
     ),
     _Need(
         r"layers\.{key}\.image\.segmentation\..*",
@@ -111,7 +111,7 @@ def _sourced(operation: Operation, leaf: Leaf, case: str) -> Ask:
     if operation is Operation.SEGMENT:
         return Ask(files={"image_file": picture}, operation=operation)
     if leaf.name.endswith("imageUrl"):
-        return Ask({"imageUrl": f"https://pictures.invalid/{case}.png"})
+        return Ask({"imageUrl": f"https://pictures.invalid/{case}.png?signature=canary"})
     if leaf.name.startswith("imageFromPrompt."):
         return Ask()
     return Ask(files={"imageFile": picture})

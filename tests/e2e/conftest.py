@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from gateway.emulator import DEFAULT_KEY, AccountSettings, EmulatorSettings, KeySettings
+from gateway.emulator import AccountSettings, EmulatorSettings, KeySettings
 from tests.e2e.companions import TEMPLATE
 from tests.e2e.draw import DOORS, Draw
-from tests.e2e.harness import World, world
+from tests.e2e.harness import UPSTREAM_KEY, World, world
 from tests.servers.fixtures import start_server, valkey_program
 from tests.support.pictures import png
 
@@ -22,7 +22,7 @@ _SETTINGS = EmulatorSettings(
     accounts=(
         AccountSettings(
             id="emulator",
-            keys=(KeySettings("k1", DEFAULT_KEY, requests_per_window=_PLENTY),),
+            keys=(KeySettings("k1", UPSTREAM_KEY, requests_per_window=_PLENTY),),
             available=_PLENTY,
             templates=frozenset({TEMPLATE}),
         ),

@@ -18,9 +18,10 @@ from multidict import CIMultiDict
 
 from gateway.app import Gateway, running_gateway
 from gateway.config import parse_config
-from gateway.emulator import Emulator, EmulatorSettings
+from gateway.emulator import AccountSettings, Emulator, EmulatorSettings, KeySettings
 from gateway.v1.account_service_pb2_grpc import AccountServiceStub
 from gateway.v1.edit_service_pb2_grpc import EditServiceStub
+from tests.support.leak_watch import MARK, leaks
 
 __all__ = [
     "CATALOG_KEY",
@@ -28,6 +29,7 @@ __all__ = [
     "LEGACY_KEY",
     "Reply",
     "RpcFailure",
+    "UPSTREAM_KEY",
     "World",
     "key_pair",
     "replica",
@@ -36,9 +38,13 @@ __all__ = [
     "world",
 ]
 
-CATALOG_KEY = "catalog-key"
-LAB_KEY = "lab-key"
-LEGACY_KEY = "legacy-key"
+CATALOG_KEY = f"{MARK}-catalog-key"
+LAB_KEY = f"{MARK}-lab-key"
+LEGACY_KEY = f"{MARK}-legacy-key"
+UPSTREAM_KEY = f"{MARK}-upstream-key"
+_SETTINGS = EmulatorSettings(
+    accounts=(AccountSettings("emulator", keys=(KeySettings("k1", UPSTREAM_KEY),)),)
+)
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -106,7 +112,9 @@ class World:
         async with self.http.request(
             method, self.rest_url + path, headers=sent, **options
         ) as response:
-            return Reply(response.status, CIMultiDict(response.headers), await response.read())
+            reply = Reply(response.status, CIMultiDict(response.headers), await response.read())
+        assert [] == leaks(str(reply.headers), reply.body if reply.status >= 400 else b"")
+        return reply
 
     async def post(
         self,
@@ -132,6 +140,7 @@ def key_pair(key: str = CATALOG_KEY) -> tuple[tuple[str, str], ...]:
 def rpc_failure(error: grpc.aio.AioRpcError) -> RpcFailure:
     """Read a gRPC error's details."""
     trailers: dict[str, str | bytes] = dict(error.trailing_metadata())
+    assert [] == leaks(error.details() or "", *trailers.values())
     status = Status()
     raw = trailers.get("grpc-status-details-bin", b"")
     status.ParseFromString(raw if isinstance(raw, bytes) else raw.encode())
@@ -157,7 +166,7 @@ async def world(
 
     `changes` replaces top-level keys of the configuration; `timeout` bounds every upstream call.
     """
-    settings = settings or EmulatorSettings()
+    settings = settings or _SETTINGS
     async with (
         Emulator(settings) as emulator,
         replica(emulator, settings, changes=changes, timeout=timeout) as w,
@@ -174,7 +183,7 @@ async def replica(
     timeout: str | None = None,
 ) -> AsyncIterator[World]:
     """Run a gateway before an emulator that runs already, which has these `settings`."""
-    settings = settings or EmulatorSettings()
+    settings = settings or _SETTINGS
     async with AsyncExitStack() as stack:
         document = _document(emulator.url, settings) | dict(changes or {})
         if timeout is not None:
@@ -191,7 +200,11 @@ async def replica(
                 ],
             )
         )
-        yield World(gateway, emulator, http, channel)
+        w = World(gateway, emulator, http, channel)
+        yield w
+        if gateway.ready:  # a test may have closed it
+            async with http.get(f"{w.ops_url}/metrics") as metrics:
+                assert [] == leaks(await metrics.read())
 
 
 def tenant(name: str, key: str, **more: object) -> dict[str, object]:

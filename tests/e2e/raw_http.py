@@ -52,9 +52,7 @@ async def wire(w: World) -> AsyncIterator[Wire]:
         writer.close()
 
 
-def head(
-    request_line: str, *headers: str, key: str | None = f"x-api-key: {CATALOG_KEY}"
-) -> bytes:
+def head(request_line: str, *headers: str, key: str | None = f"x-api-key: {CATALOG_KEY}") -> bytes:
     """The head of a request, with nothing in it but a host, a key and what is said."""
     lines = [f"{request_line} HTTP/1.1", "Host: gateway", *([key] if key else []), *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
@@ -63,7 +61,9 @@ def head(
 def multipart(*parts: tuple[str, bytes]) -> bytes:
     """A form body; of each part its headers after `Content-Disposition: form-data; `, and its bytes."""
     written = (
-        f"--{BOUNDARY}\r\nContent-Disposition: form-data; {headers}\r\n\r\n".encode() + data + b"\r\n"
+        f"--{BOUNDARY}\r\nContent-Disposition: form-data; {headers}\r\n\r\n".encode()
+        + data
+        + b"\r\n"
         for headers, data in parts
     )
     return b"".join(written) + f"--{BOUNDARY}--\r\n".encode()

@@ -93,7 +93,7 @@ _WHOLE = _REQUEST.SerializeToString()
 _NO_MESSAGE = ("", "MALFORMED_MESSAGE")
 _BACKGROUND = Edit.DESCRIPTOR.fields_by_name["background"].number
 _COLOR = Background.DESCRIPTOR.fields_by_name["color"].number
-_PRODUCT = ProductImage(image_url="https://pictures.invalid/a.png")
+_PRODUCT = ProductImage(image_file=Image(blob=BlobRef(sha256="0" * 64, size_bytes=1)))
 
 CASES = {
     "over 3 MiB inline": main(PICTURE.ljust(INLINE_BYTES + 1, b"\0"), "INLINE_TOO_LARGE"),
@@ -172,7 +172,7 @@ CASES = {
 
 async def failure_of(w: World, bad: Bad) -> RpcFailure:
     """Send bytes as they are. Every answer of one message can be had as a stream of one."""
-    call: Callable[..., AsyncIterator[bytes]] = w.channel.unary_stream(bad.method)
+    call: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = w.channel.unary_stream(bad.method)
     answers = call(bad.raw, metadata=key_pair())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(aiter(answers))

@@ -1,43 +1,23 @@
-"""Pictures by content: uploaded, named in edits, answered by reference, fetched over REST."""
+"""Kept pictures: named in edits, answered by reference, fetched over REST, seen by whom."""
 
 from __future__ import annotations
 
 import hashlib
-import socket
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 import pytest_asyncio
 
-from gateway.store.connect import connect
-from gateway.store.embedded import EmbeddedRedis
-from gateway.v1.blob_service_pb2 import DownloadRequest, UploadRequest
-from gateway.v1.blob_service_pb2_grpc import BlobServiceStub
+from gateway.v1.blob_service_pb2 import UploadRequest
 from gateway.v1.edit_service_pb2 import EditImageRequest, StreamEditImageRequest
 from gateway.v1.image_pb2 import BlobRef
 from tests.client.noise import noise_png
-from tests.client.waiting import until
-from tests.e2e.harness import (
-    CATALOG_KEY,
-    LAB_KEY,
-    LEGACY_KEY,
-    RpcFailure,
-    World,
-    key_pair,
-    rpc_failure,
-    world,
-)
-from tests.e2e.metric_lines import counted
+from tests.e2e.blob_calls import KIB, MIB, UNKNOWN, download, refusal, upload, without_cache
+from tests.e2e.harness import CATALOG_KEY, LAB_KEY, LEGACY_KEY, World, key_pair, world
 from tests.support.pictures import opened, png
 
-KIB = 1024
-MIB = 1024 * KIB
 INLINE = 3 * MIB
-LARGEST = 50 * MIB
-UNKNOWN = hashlib.sha256(b"nobody has this").hexdigest()
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,21 +28,6 @@ async def w() -> AsyncIterator[World]:
     changes = {"redis": "embedded", "cache_scopes": {"retail": ["catalog", "lab"]}}
     async with world(changes=changes) as running:
         yield running
-
-
-def pieces(data: bytes, size: int = MIB) -> Iterator[UploadRequest]:
-    return (UploadRequest(chunk=data[at : at + size]) for at in range(0, len(data), size))
-
-
-async def upload(w: World, *requests: UploadRequest, key: str = CATALOG_KEY) -> BlobRef:
-    call = BlobServiceStub(w.channel).Upload(iter(requests), metadata=key_pair(key))
-    return (await call).blob
-
-
-async def download(w: World, sha256: str, *, key: str = CATALOG_KEY) -> list[bytes]:
-    request = DownloadRequest(sha256=sha256)
-    call = BlobServiceStub(w.channel).Download(request, metadata=key_pair(key))
-    return [piece.chunk async for piece in call]
 
 
 def edit_of_blob(blob: BlobRef, color: str = "red") -> EditImageRequest:
@@ -79,154 +44,6 @@ def large_edit() -> EditImageRequest:
     request.edit.remove_background = False
     request.edit.output_size = "1200x1200"
     return request
-
-
-@asynccontextmanager
-async def without_redis(directory: Path) -> AsyncIterator[World]:
-    """A world whose Redis refuses connections: its port is taken, and nobody listens."""
-    secret = directory / "secret"
-    secret.write_text("s" * 32)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"redis://127.0.0.1:{taken.getsockname()[1]}"
-        changes = {"redis": {"state_url": url}, "cache": {"secret_file": str(secret)}}
-        async with world(changes=changes) as running:
-            yield running
-
-
-async def refusal(call: Awaitable[object]) -> RpcFailure:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return rpc_failure(caught.value)
-
-
-# --- uploads -----------------------------------------------------------------------------------------
-
-
-async def test_what_was_uploaded_is_downloaded_in_pieces(w: World) -> None:
-    data = noise_png(1_000_000)
-    blob = await upload(w, *pieces(data, 300_000))
-    chunks = await download(w, blob.sha256)
-
-    assert hashlib.sha256(data).hexdigest() == blob.sha256
-    assert len(data) == blob.size_bytes
-    assert data == b"".join(chunks)
-    assert {256 * KIB} == set(map(len, chunks[:-1]))
-
-
-async def test_an_upload_that_is_what_it_announced_is_kept(w: World) -> None:
-    sha256 = hashlib.sha256(b"announced").hexdigest()
-    first = UploadRequest(chunk=b"ann", sha256=sha256)
-    blob = await upload(w, first, UploadRequest(chunk=b"ounced"))
-
-    assert BlobRef(sha256=sha256, size_bytes=9) == blob
-    assert [b"announced"] == await download(w, sha256)
-
-
-@pytest.mark.parametrize(
-    ("announced", "later"),
-    [
-        (UNKNOWN, ""),
-        ("", hashlib.sha256(b"onetwo").hexdigest()),
-        (hashlib.sha256(b"onetwo").hexdigest(), UNKNOWN),
-        (hashlib.sha256(b"onetwo").hexdigest().upper(), ""),
-        ("short", ""),
-    ],
-    ids=["other bytes", "too late", "changed", "upper case", "no digest"],
-)
-async def test_an_upload_that_is_not_what_it_announced_is_refused(
-    w: World, announced: str, later: str
-) -> None:
-    first = UploadRequest(chunk=b"one", sha256=announced)
-    failure = await refusal(upload(w, first, UploadRequest(chunk=b"two", sha256=later)))
-
-    assert (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST") == (failure.code, failure.reason)
-    assert (("sha256", "BAD_DIGEST"),) == failure.fields
-    kept = await refusal(download(w, hashlib.sha256(b"onetwo").hexdigest()))
-    assert "BLOB_NOT_FOUND" == kept.reason
-
-
-@pytest.mark.parametrize("requests", [[], [UploadRequest()], [UploadRequest(sha256=UNKNOWN)]])
-async def test_an_empty_upload_is_refused(w: World, requests: list[UploadRequest]) -> None:
-    failure = await refusal(upload(w, *requests))
-
-    assert grpc.StatusCode.INVALID_ARGUMENT == failure.code
-    assert (("chunk", "EMPTY_BODY"),) == failure.fields
-
-
-async def test_an_endless_upload_is_refused_once_it_is_too_large(w: World) -> None:
-    """It would never end if the gateway read on. What is on the way by then is the connection's."""
-    sent = 0
-
-    async def endless() -> AsyncIterator[UploadRequest]:
-        nonlocal sent
-        while True:
-            sent += MIB
-            yield UploadRequest(chunk=bytes(MIB))
-
-    call = BlobServiceStub(w.channel).Upload(endless(), metadata=key_pair())
-    failure = await refusal(call)
-
-    assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "BODY_TOO_LARGE") == (failure.code, failure.reason)
-    assert LARGEST < sent < LARGEST + 32 * MIB
-
-
-async def test_the_largest_upload_is_kept(w: World) -> None:
-    blob = await upload(w, *pieces(bytes(LARGEST)))
-
-    assert LARGEST == blob.size_bytes
-
-
-async def test_a_stranger_uploads_nothing(w: World) -> None:
-    failure = await refusal(upload(w, UploadRequest(chunk=b"x"), key="nobody"))
-
-    assert (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED") == (failure.code, failure.reason)
-
-
-async def test_a_cancelled_upload_leaves_nothing() -> None:
-    """grpc tells the end of a call that broke off like that of one that is finished."""
-    async with EmbeddedRedis.running() as redis, world(changes=_state_in(redis)) as w:
-        link = connect(redis.url)
-        before = await link.exchange(("DBSIZE",))
-        for number in range(20):
-            call = BlobServiceStub(w.channel).Upload(metadata=key_pair())
-            await call.write(UploadRequest(chunk=b"half of picture %d" % number))
-            await until(lambda: _is_counted(w, "gateway_requests_in_flight", ("grpc",), 1, "door"))
-            call.cancel()
-            await until(lambda: _is_counted(w, "gateway_requests_in_flight", (), 0))
-
-        outcomes = await counted(w, "gateway_requests_total", "operation", "outcome")
-        assert {("upload", "CANCELLED"): 20} == outcomes
-        assert {} == await counted(w, "gateway_cache_memory_bytes")
-        assert before == await link.exchange(("DBSIZE",))
-        await link.aclose()
-
-
-def _state_in(redis: EmbeddedRedis) -> dict[str, object]:
-    return {"redis": {"state_url": redis.url}}
-
-
-async def _is_counted(
-    w: World, name: str, value: tuple[str, ...], number: int, *labels: str
-) -> bool:
-    return number == (await counted(w, name, *labels)).get(value, 0)
-
-
-async def test_an_upload_while_redis_is_down_says_that_it_is_not_kept(tmp_path: Path) -> None:
-    async with without_redis(tmp_path) as w:
-        failure = await refusal(upload(w, UploadRequest(chunk=png())))
-
-        assert (grpc.StatusCode.UNAVAILABLE, "NOT_KEPT") == (failure.code, failure.reason)
-        assert 1 == failure.retry_seconds
-
-
-async def test_a_large_result_comes_whole_while_redis_is_down(tmp_path: Path) -> None:
-    """A picture that was paid for is never withheld because it could not be kept."""
-    async with without_redis(tmp_path) as w:
-        result = (await w.edits.EditImage(large_edit(), metadata=key_pair())).result
-
-        assert INLINE < len(result.image) == result.blob.size_bytes
-        assert (1200, 1200) == opened(result.image).size
 
 
 # --- edits of what was uploaded ----------------------------------------------------------------------
@@ -247,7 +64,7 @@ async def test_an_uploaded_picture_is_the_same_picture(w: World) -> None:
     assert first.image == second.image
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", [True, False], ids=["other size", "unknown"])
 async def test_a_picture_that_is_not_kept_in_that_size_is_asked_for(
     w: World, *, known: bool
 ) -> None:
@@ -329,6 +146,15 @@ async def test_a_large_result_is_answered_by_reference_or_in_a_stream(w: World) 
     assert 256 * KIB == max(len(piece.chunk) for piece in rest)
     assert fetched == rest_reply.body
     assert bought + 1 == w.emulator.bill.charges
+
+
+async def test_a_large_result_comes_whole_while_redis_is_down() -> None:
+    """A picture that was paid for is never withheld because it could not be kept."""
+    async with without_cache() as w:
+        result = (await w.edits.EditImage(large_edit(), metadata=key_pair())).result
+
+        assert INLINE < len(result.image) == result.blob.size_bytes
+        assert (1200, 1200) == opened(result.image).size
 
 
 # --- whose pictures ----------------------------------------------------------------------------------

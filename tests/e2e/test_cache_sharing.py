@@ -223,6 +223,23 @@ async def test_a_large_result_is_bought_by_one_replica_and_had_as_a_blob_from_an
             assert 404 == refused.status
 
 
+@pytest.mark.parametrize("first", DOORS)
+async def test_a_result_that_goes_by_reference_is_kept_for_a_day_though_it_lives_shorter(
+    start_server: StartServer, first: str
+) -> None:
+    """Bought by the call that gets it so, or by an earlier one."""
+    server = start_server()
+    texts = {"removeBackground": "false", "layers.a.text.content": "Sale"}
+    ask = edit_of(texts, {"imageFile": noisy(1200, 1000)})
+    redis = {"redis": {"state_url": server.url, "cache_url": server.url}}
+    async with world(changes=redis) as w:
+        await had(w, first, ask)
+        result = await had(w, "grpc", ask)
+        assert (b"", True) == (result.body, result.ttl is not None and result.ttl <= 3600)
+        [manifest] = server.admin("KEYS", "pg1:b:*:m")
+        assert server.admin("PTTL", manifest) > (24 * 3600 - 60) * 1000
+
+
 def noisy(width: int, height: int) -> bytes:
     """A photograph that is small as JPEG and large as PNG."""
     out = io.BytesIO()

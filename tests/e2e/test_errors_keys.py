@@ -58,7 +58,8 @@ async def test_an_account_without_images_gives_way_to_the_next() -> None:
 async def test_when_all_keys_are_throttled_the_caller_learns_when_the_first_returns() -> None:
     async with world(two_keys()) as w:
         w.emulator.faults.add(
-            FaultRule(key="ka", status=429, wait_s=14_782), FaultRule(key="kb", status=429, wait_s=5)
+            FaultRule(key="ka", status=429, wait_s=14_782),
+            FaultRule(key="kb", status=429, wait_s=5),
         )
         request = EditImageRequest()
         request.edit.image_file.data = PICTURE

@@ -164,7 +164,9 @@ async def test_a_caller_that_leaves_while_it_sends_its_picture_buys_nothing() ->
     async with world() as w:
         async with wire(w) as connection:
             length = f"Content-Length: {len(PICTURE) + 1}"
-            started = head("POST /v2/edit", "Content-Type: image/png", length, "Expect: 100-continue")
+            started = head(
+                "POST /v2/edit", "Content-Type: image/png", length, "Expect: 100-continue"
+            )
             await connection.send(started)
             await connection.read_head()  # the gateway reads the body from here on
             await connection.send(PICTURE)

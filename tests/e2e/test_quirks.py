@@ -159,7 +159,9 @@ async def test_a_member_that_stands_twice_in_a_v1_document_is_refused() -> None:
     async with world() as w:
         reply = await w.request("POST", "/v1/segment", data=document, headers=headers)
 
-        assert [("size", "DUPLICATE")] == [(v["field"], v["code"]) for v in reply.json["violations"]]
+        assert [("size", "DUPLICATE")] == [
+            (v["field"], v["code"]) for v in reply.json["violations"]
+        ]
 
 
 @pytest.mark.parametrize(
@@ -175,9 +177,7 @@ async def test_v1_answers_json_to_a_client_that_takes_nothing_else(
     accept: str, member: str | None
 ) -> None:
     async with world() as w:
-        reply = await w.post(
-            "/v1/segment", [], {"image_file": PICTURE}, headers={"Accept": accept}
-        )
+        reply = await w.post("/v1/segment", [], {"image_file": PICTURE}, headers={"Accept": accept})
 
         assert 200 == reply.status
         body = base64.b64decode(reply.json[member]) if member else reply.body

@@ -61,8 +61,12 @@ async def test_a_route_that_is_not_served_names_the_one_to_use(
         assert 404 == reply.status
         assert words in text_of(reply)
         assert text_of(reply).startswith(f"{method} ")
-        shape = reply.json if path.startswith("/v1/") else reply.json["error"]
-        assert "ROUTE_NOT_SERVED" == shape["type"]
+        if path == "/":
+            assert "application/problem+json" == reply.headers["Content-Type"].partition(";")[0]
+            assert "urn:photoroom-gateway:ROUTE_NOT_SERVED" == reply.json["type"]
+        else:
+            shape = reply.json if path.startswith("/v1/") else reply.json["error"]
+            assert "ROUTE_NOT_SERVED" == shape["type"]
 
 
 async def test_an_account_is_shown_in_whole_images_in_both_shapes() -> None:

@@ -27,9 +27,7 @@ from gateway.emulator import AccountSettings, EmulatorSettings, KeySettings
 from gateway.emulator.faults import FaultRule
 from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse
 
-SETTINGS = EmulatorSettings(
-    accounts=(AccountSettings("plus", (KeySettings("k1", UPSTREAM_KEY),)),)
-)
+SETTINGS = EmulatorSettings(accounts=(AccountSettings("plus", (KeySettings("k1", UPSTREAM_KEY),)),))
 TENANTS = [
     {
         "id": "catalog",

@@ -24,7 +24,7 @@ class DeafLink(Link):
             return [command[0] for command in commands]
         raise AssertionError("nobody has cancelled this")
 
-    def _pubsub(self) -> PubSub:
+    async def _pubsub(self) -> PubSub:
         raise AssertionError("nobody listens to this")
 
     async def aclose(self) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+
+from tests.support.leak_watch import MARK
 
 __all__ = ["drawn", "opened", "png"]
 
@@ -20,9 +23,10 @@ def drawn(
 
 
 def png(width: int = 64, height: int = 48, **colors: str) -> bytes:
-    """The same as the bytes of a PNG file."""
-    out = io.BytesIO()
-    drawn(width, height, **colors).save(out, "PNG")
+    """The same as the bytes of a PNG file, with a text in it that has to stay there."""
+    out, note = io.BytesIO(), PngInfo()
+    note.add_text("Comment", MARK)
+    drawn(width, height, **colors).save(out, "PNG", pnginfo=note)
     return out.getvalue()
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
@@ -20,14 +23,17 @@ from gateway.domain.errors import (
     UpstreamUnavailable,
     Violation,
 )
+from gateway.transport.codec import INLINE_BYTES
 from gateway.transport.credential import credential_of
 from gateway.transport.request_id import request_id
 from gateway.transport.rest.shapes import delivery_headers, error_response
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
 from gateway.transport.rpc.errors import DOMAIN, error_status
-from gateway.transport.rpc.results import result_message
+from gateway.transport.rpc.results import response_bytes, result_message
 from gateway.v1.account_service_pb2 import GetAccountRequest
-from gateway.v1.edit_service_pb2 import EditImageRequest
+from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse, Result
+
+M = TypeVar("M", bound=Message)
 
 TWO = (Violation("padding", "OUT_OF_RANGE", "too much"), Violation("nöme", "DUPLICATE", "twice"))
 LISTED = [{"field": v.field, "code": v.code, "description": v.description} for v in TWO]
@@ -61,7 +67,9 @@ def test_every_violation_stands_in_both_shapes() -> None:
     assert v2 == body_of(InvalidRequest(TWO), "/v2/edit")
 
 
-@pytest.mark.parametrize(("wait", "told"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.01, 2), (14_782.0, 14_782)])
+@pytest.mark.parametrize(
+    ("wait", "told"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.01, 2), (14_782.0, 14_782)]
+)
 def test_a_wait_is_told_in_whole_seconds_rounded_up(wait: float, told: int) -> None:
     error = UpstreamUnavailable("why", retry_after=wait)
 
@@ -76,7 +84,7 @@ def test_without_a_wait_nothing_is_said_of_one() -> None:
     assert not any(d.Is(RetryInfo.DESCRIPTOR) for d in error_status(error, str).details)
 
 
-def detail(status: Status, kind: Message) -> Message:
+def detail(status: Status, kind: M) -> M:
     """The one detail of that kind."""
     (packed,) = (one for one in status.details if one.Is(kind.DESCRIPTOR))
     assert packed.Unpack(kind)
@@ -149,7 +157,8 @@ def test_a_credential_is_found_where_clients_put_it(
 
 
 def test_an_envelope_opens_to_its_message() -> None:
-    request = EditImageRequest(edit={"background": {"color": "red"}})
+    request = EditImageRequest()
+    request.edit.background.color = "red"
 
     assert request == open_envelope(request.SerializeToString(), EditImageRequest)
 
@@ -170,7 +179,7 @@ def test_fields_of_a_newer_proto_are_all_named() -> None:
 
 
 def test_a_message_that_must_be_there_is_required_by_name() -> None:
-    require(EditImageRequest(edit={}), "edit")
+    require(EditImageRequest(edit=Edit()), "edit")
     with pytest.raises(EnvelopeError) as caught:
         require(EditImageRequest(), "edit")
 
@@ -235,8 +244,37 @@ def test_a_number_of_the_upstream_s_that_is_none_is_left_out_and_the_picture_is_
     text: str,
 ) -> None:
     delivery = with_headers(("pr-ai-background-seed", text), ("pr-texts-detected", text))
-    result = result_message(delivery, str)
+    result = EditImageResponse.FromString(response_bytes(delivery, str, field=1)).result
 
     assert not result.HasField("background_seed")
     assert not result.HasField("texts_detected")
     assert b"picture" == result.image
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 16_383, 16_384, 2_097_152])
+@pytest.mark.parametrize("field", [1, 2, 15, 16, 2047, 2048])
+def test_the_heads_of_fields_are_those_of_protobuf(field: int, size: int) -> None:
+    """Read back by protobuf itself, the picture is one field of the result, the result one of all."""
+    body = bytes(size)
+    delivery = replace(DELIVERY, answer=Answer(body, "image/png"), body=ImageRef.of(body))
+    unknown = Empty.FromString(response_bytes(delivery, str, field=field))
+    fields = UnknownFieldSet(unknown)
+
+    assert (1, field, 2) == (len(fields), fields[0].field_number, fields[0].wire_type)
+    expected = result_message(delivery, str)
+    expected.image = body
+    assert expected == Result.FromString(fields[0].data)
+
+
+def test_a_large_picture_that_is_kept_is_named_and_not_sent() -> None:
+    body = bytes(INLINE_BYTES + 1)
+    delivery = replace(DELIVERY, answer=Answer(body, "image/png"), body=ImageRef.of(body))
+    kept, not_kept = (
+        EditImageResponse.FromString(
+            response_bytes(replace(delivery, kept=kept), str, field=1)
+        ).result
+        for kept in (True, False)
+    )
+
+    assert (b"", body) == (kept.image, not_kept.image)
+    assert ImageRef.of(body) == ImageRef(kept.blob.sha256, kept.blob.size_bytes)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
+from operator import attrgetter
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from gateway.domain.edit import ImageRef, Operation
+from gateway.domain.edit import ImageRef, ImageSlot, Operation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.ports import Draft
-from gateway.transport.codec.draft import DraftBuilder
+from gateway.transport.codec.draft import LONGEST_SETTINGS, MOST_SETTINGS, DraftBuilder
 from gateway.transport.codec.resolve import KEY, extra_path, header_leaves, resolve
 from gateway.transport.codec.schema import Group, Leaf, Many, Slot, Union
 from gateway.v1.image_pb2 import BlobRef, Image
 
-__all__ = ["INLINE_BYTES", "SHA256", "draft_from_message", "unknown_fields"]
+__all__ = ["INLINE_BYTES", "SHA256", "MessageCodec", "draft_from_message", "unknown_fields"]
 
 INLINE_BYTES = 3 * 1024 * 1024
 """Bytes of all inline pictures of a message together: with what stands around them it stays below the
@@ -42,7 +44,44 @@ def draft_from_message(
 def unknown_fields(message: Message) -> Iterable[int]:
     """Return the numbers of fields that this gateway's proto does not know."""
     fields = UnknownFieldSet(message)
-    return sorted({fields[i].field_number for i in range(len(fields))})
+    count = len(fields)
+    return sorted({fields[i].field_number for i in range(count)}) if count else ()
+
+
+class MessageCodec:
+    """Reads messages of one operation."""
+
+    def __init__(self, root: Group, operation: Operation, kind: type[Message]) -> None:
+        self._root = root
+        self._operation = operation
+        self._kind = kind
+        self._slot = next(node for node in root.by_number.values() if isinstance(node, Slot))
+        self._settings = lru_cache(MOST_SETTINGS)(self._read_settings)
+
+    def read(self, message: Message, tenant: Tenant) -> Draft:
+        """Read a message into a draft, and take the picture out of it; as `draft_from_message`."""
+        name = self._slot.field
+        image: Image = getattr(message, name)
+        data = image.data
+        settings_size = message.ByteSize() - len(data)
+        if (
+            not data
+            or settings_size > LONGEST_SETTINGS
+            or len(data) + settings_size > INLINE_BYTES
+            or unknown_fields(image)
+        ):
+            return draft_from_message(self._root, self._operation, message, tenant)
+        message.ClearField(name)
+        draft = self._settings(message.SerializeToString(deterministic=True), tenant)
+        slot = ImageSlot(self._slot.wire, ImageRef.of(data))
+        slots = sorted((*draft.edit.images, slot), key=attrgetter("name"))
+        pictures = {**draft.pictures, slot.image: data}
+        return replace(draft, edit=draft.edit.on(*slots), pictures=pictures)
+
+    def _read_settings(self, raw: bytes, tenant: Tenant) -> Draft:
+        message = self._kind()
+        message.ParseFromString(raw)
+        return draft_from_message(self._root, self._operation, message, tenant)
 
 
 class _Walk:
@@ -94,11 +133,12 @@ class _Walk:
             case "blob":
                 self._blob(name, image.blob)
             case _:
-                self._inline += len(image.data)
+                data = image.data  # once: each look copies it
+                self._inline += len(data)
                 if self._inline > INLINE_BYTES:
                     why = f"inline pictures have {INLINE_BYTES} bytes together at most: upload it"
                     self.out.refuse(name, Code.INLINE_TOO_LARGE, why)
-                self.out.picture(name, image.data)
+                self.out.picture(name, data)
 
     def _blob(self, name: str, blob: BlobRef) -> None:
         self._refuse_unknown(blob, name + ".")

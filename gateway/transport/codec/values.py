@@ -253,6 +253,7 @@ def url_form(text: str) -> str:
         proper = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
     except ValueError:
         proper = False
-    if not proper or any(c.isspace() or not c.isprintable() for c in text):
+    # Of all white space, the space alone is printable.
+    if not proper or " " in text or not text.isprintable():
         raise Unreadable(Code.BAD_URL, "must be an absolute http or https URL")
     return text

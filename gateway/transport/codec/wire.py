@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
-from gateway.domain.edit import ImageRef, Operation
+from gateway.domain.edit import ImageRef, ImageSlot, Operation
 from gateway.domain.tenant import Tenant
 from gateway.domain.violations import Code
 from gateway.ports import Draft
-from gateway.transport.codec.draft import DraftBuilder
+from gateway.transport.codec.draft import LONGEST_SETTINGS, MOST_SETTINGS, DraftBuilder
 from gateway.transport.codec.resolve import (
     LONGEST_NAME,
     Found,
@@ -48,10 +48,13 @@ class WireCodec:
         self._operation = operation
         self._headers = {name: leaf for name, (leaf, _) in header_leaves(root).items()}
         self._names = (*wire_names(root), *self._headers)
+        # Names of list items and map keys are not among them: those are found by the walk.
+        self._plain = {name: resolve(root, name) for name in self._names}
+        self._settings = lru_cache(MOST_SETTINGS)(self._read_settings)
 
     def is_slot(self, name: str) -> bool:
         """Whether a picture belongs under that name."""
-        found = resolve(self._root, name)
+        found = self._find(name)
         return found is not None and isinstance(found.node, Slot)
 
     def read(
@@ -65,7 +68,41 @@ class WireCodec:
 
         Of `headers`, lower-case, those that begin with `pr-` are read.
         """
-        reading = _Reading(self._root, self._operation, tenant, self._names)
+        slots = self._slots(files)
+        if slots is None or sum(len(text) for _, text in texts) > LONGEST_SETTINGS:
+            return self._walk(texts, files, headers, tenant)
+        draft = self._settings(tuple(texts), tuple(headers.items()), tenant)
+        if not files:
+            return draft
+        pictures = {file.ref: file.data for file in files}
+        return replace(draft, edit=draft.edit.on(*slots), pictures=pictures)
+
+    def _slots(self, files: Sequence[WireFile]) -> list[ImageSlot] | None:
+        """Return the slots that the files fill; None when the walk has to judge them."""
+        slots = {}
+        for file in files:
+            found = self._find(file.name)
+            if found is None or found.lists or not isinstance(found.node, Slot):
+                return None
+            slots[file.name] = ImageSlot(file.name, file.ref)
+        return [slots[name] for name in sorted(slots)] if len(slots) == len(files) else None
+
+    def _read_settings(
+        self,
+        texts: tuple[tuple[str, str], ...],
+        headers: tuple[tuple[str, str], ...],
+        tenant: Tenant,
+    ) -> Draft:
+        return self._walk(texts, (), dict(headers), tenant)
+
+    def _walk(
+        self,
+        texts: Sequence[tuple[str, str]],
+        files: Sequence[WireFile],
+        headers: Mapping[str, str],
+        tenant: Tenant,
+    ) -> Draft:
+        reading = _Reading(self._find, self._operation, tenant, self._names)
         for name, text in texts:
             reading.text(name, text)
         for file in files:
@@ -76,12 +113,21 @@ class WireCodec:
         reading.check_lists()
         return reading.out.build()
 
+    def _find(self, name: str) -> Found | None:
+        """Find what a wire name stands for; None when it names no parameter."""
+        found = self._plain.get(name)
+        return resolve(self._root, name) if found is None else found
+
 
 class _Reading:
     def __init__(
-        self, root: Group, operation: Operation, tenant: Tenant, names: Sequence[str]
+        self,
+        find: Callable[[str], Found | None],
+        operation: Operation,
+        tenant: Tenant,
+        names: Sequence[str],
     ) -> None:
-        self._root = root
+        self._find = find
         self.out = DraftBuilder(operation)
         self._never_read = _NEVER_READ[operation]
         self._tenant = tenant
@@ -90,7 +136,7 @@ class _Reading:
         self._lists: dict[str, set[int]] = {}
 
     def text(self, name: str, text: str) -> None:
-        found = resolve(self._root, name)
+        found = self._find(name)
         if found is None:
             # A header's name among the parameters is a mistake, never a header.
             self._unknown(name, None if name.startswith("pr-") else text)
@@ -103,7 +149,7 @@ class _Reading:
             self.out.read(found.name, found.node, read, sent=name)
 
     def file(self, file: WireFile) -> None:
-        found = resolve(self._root, file.name)
+        found = self._find(file.name)
         if found is None:
             self._unknown(file.name, None)
             return

@@ -6,9 +6,11 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from aiohttp import web
 
+from gateway.domain.caching import CacheMode
 from gateway.domain.edit import ImageRef, Operation
 from gateway.domain.errors import BodyTooLarge, InvalidRequest, Violation
 from gateway.domain.picture_rules import PICTURE_LIMITS
@@ -28,6 +30,8 @@ _MIB = 1024 * 1024
 _JSON_SLACK = 64 * 1024
 _LONGEST_NAME = 256
 _IDEMPOTENCY = "Idempotency-Key"
+_REPEATED = 512
+"""Queries that are kept as they were read: a link is followed again and again. One has 8 KiB at most."""
 
 
 class BodyReader:
@@ -41,17 +45,29 @@ class BodyReader:
         # Several pictures may stand in one edit; all of them together are bounded too.
         together = 3 * picture if operation is Operation.EDIT else picture + _MIB
         self._limits = FormLimits(body=together, file=picture)
+        self._read_query = lru_cache(_REPEATED)(self._read_fresh_query)
 
     async def read(self, request: web.Request, tenant: Tenant) -> Draft:
         """Read query, headers and body. Raises InvalidRequest and BodyTooLarge."""
         mode = cache_mode(request)
         key = idempotency_key(request.headers.get(_IDEMPOTENCY), _IDEMPOTENCY)
-        query = parse_urlencoded(request.rel_url.raw_query_string, self._limits)
-        form = Form() if request.method == "GET" else await self._form(request, query)
-        files = [WireFile(part.name, part.data, part.ref) for part in form.files]
-        fields = query + form.fields
-        draft = self._codec.read(fields, files, _lower(request.headers), tenant)
+        raw_query, headers = request.rel_url.raw_query_string, _lower(request.headers)
+        if request.method == "GET":
+            draft = self._read_query(raw_query, tuple(headers.items()), tenant)
+        else:
+            query = parse_urlencoded(raw_query, self._limits)
+            form = await self._form(request, query)
+            files = [WireFile(part.name, part.data, part.ref) for part in form.files]
+            draft = self._codec.read(query + form.fields, files, headers, tenant)
+        if mode is CacheMode.DEFAULT and key is None:
+            return draft
         return replace(draft, mode=mode, idempotency_key=key)
+
+    def _read_fresh_query(
+        self, query: str, headers: tuple[tuple[str, str], ...], tenant: Tenant
+    ) -> Draft:
+        """Read a call without a body."""
+        return self._codec.read(parse_urlencoded(query, self._limits), (), dict(headers), tenant)
 
     async def _form(self, request: web.Request, query: tuple[tuple[str, str], ...]) -> Form:
         """Read a body: a form, JSON of an older client, or the picture itself beside its query."""

@@ -1,7 +1,8 @@
 """Errors and headers in the shapes that clients of Photoroom read.
 
 `/v1` errors have `detail`, `status_code` and `type`; `/v2` ones an `error` object. Both gain what we
-know more: `type`, our stable reason, and `violations`, every field at once.
+know more: `type`, our stable reason, and `violations`, every field at once. Routes of our own answer with
+problem details (RFC 9457).
 """
 
 from __future__ import annotations
@@ -35,25 +36,34 @@ def error_response(error: GatewayError, path: str, request_id: str) -> web.Respo
             for v in error.violations
         ]
     body: dict[str, object]
+    kind = "application/json"
     if path.startswith("/v1/"):
         body = {"detail": error.message, "status_code": status, "type": error.reason, **more}
-    else:
+    elif path.startswith("/v2/"):
         body = {"error": {"message": error.message, "type": error.reason, **more}}
+    else:
+        kind = "application/problem+json"
+        name = f"urn:photoroom-gateway:{error.reason}"
+        body = {"type": name, "status": status, "detail": error.message, **more}
     headers = CIMultiDict({REQUEST_ID: request_id})
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return json_response(body, status=status, headers=headers)
+    return json_response(body, status=status, headers=headers, kind=kind)
 
 
 def json_response(
-    body: object, *, status: int = 200, headers: CIMultiDict[str] | None = None
+    body: object,
+    *,
+    status: int = 200,
+    headers: CIMultiDict[str] | None = None,
+    kind: str = "application/json",
 ) -> web.Response:
     """Answer with JSON."""
     return web.Response(
         body=json.dumps(body).encode(),
         status=status,
         headers=headers,
-        content_type="application/json",
+        content_type=kind,
     )
 
 

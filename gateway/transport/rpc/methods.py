@@ -31,9 +31,11 @@ _STATUS_DETAILS = "grpc-status-details-bin"
 
 
 def unary(
-    serve: Callable[[bytes, Call], Awaitable[Message]], operation: str, path_of: PathOf = str
+    serve: Callable[[bytes, Call], Awaitable[Message | bytes]],
+    operation: str,
+    path_of: PathOf = str,
 ) -> Handler:
-    """One message in, one out. Messages go through as bytes: we read them ourselves."""
+    """One message in, one out. Messages go through as bytes: we read and, some, write them ourselves."""
     return grpc.unary_unary_rpc_method_handler(_answering(serve, operation, path_of))
 
 
@@ -64,7 +66,7 @@ async def _to_its_end(requests: AsyncIterator[bytes], context: Context) -> Async
 
 
 def _answering(
-    serve: Callable[[R, Call], Awaitable[Message]], operation: str, path_of: PathOf
+    serve: Callable[[R, Call], Awaitable[Message | bytes]], operation: str, path_of: PathOf
 ) -> Callable[[R, Context], Awaitable[bytes]]:
     async def handle(request: R, context: Context) -> bytes:
         call = _call(context, operation)
@@ -74,7 +76,7 @@ def _answering(
             failure = error
         else:
             context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))
-            return message.SerializeToString()
+            return message if isinstance(message, bytes) else message.SerializeToString()
         return await _fail(failure, call, context, path_of)
 
     return handle

@@ -14,17 +14,43 @@ from gateway.transport.codec import INLINE_BYTES
 from gateway.v1.edit_service_pb2 import CacheReport, Finding, Result
 from gateway.v1.image_pb2 import BlobRef
 
-__all__ = ["findings", "result_message"]
+__all__ = ["findings", "response_bytes", "result_message"]
 
 _UNSUPPORTED_PREFIX = "Unsupported attributes:"
 
 
-def result_message(delivery: Delivery, path_of: Callable[[str], str]) -> Result:
-    """Return the message of a served picture."""
-    answer = delivery.answer
+def response_bytes(delivery: Delivery, path_of: Callable[[str], str], *, field: int) -> bytes:
+    """Return the bytes of a response whose field of that number is the result, picture included.
+
+    The picture is put behind the other fields by hand: to set it, to set the result and to serialise
+    the response would copy it three times. Fields may come in any order.
+    """
+    rest = result_message(delivery, path_of).SerializeToString()
     by_reference = delivery.kept and delivery.body.size > INLINE_BYTES
+    image = b"" if by_reference else delivery.answer.body
+    head = _head(Result.IMAGE_FIELD_NUMBER, len(image)) if image else b""
+    return b"".join((_head(field, len(rest) + len(head) + len(image)), rest, head, image))
+
+
+def _head(number: int, size: int) -> bytes:
+    """Return what stands before a field of that number and so many bytes (wire type 2, LEN)."""
+    return _varint(number << 3 | 2) + _varint(size)
+
+
+def _varint(value: int) -> bytes:
+    """Write a number in base 128, least significant group first (the encoding guide of protobuf)."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
+
+
+def result_message(delivery: Delivery, path_of: Callable[[str], str]) -> Result:
+    """Return the message of a served picture, without the picture."""
+    answer = delivery.answer
     return Result(
-        image=b"" if by_reference else answer.body,
         media_type=answer.media_type,
         digest=delivery.digest,
         cost_milli_credits=delivery.cost_milli,
@@ -58,9 +84,8 @@ def _cache_report(cache: FromCache) -> CacheReport:
 
 
 def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromMilliseconds(int(seconds * 1000))
-    return duration
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return Duration(seconds=whole, nanos=milliseconds * 1_000_000)
 
 
 def _unsupported(answer: Answer) -> list[str]:
@@ -71,8 +96,9 @@ def _unsupported(answer: Answer) -> list[str]:
 
 def _number(answer: Answer, name: str) -> float | None:
     """Read a number that the upstream sent; one that cannot be read is left out, the picture is not."""
+    text = answer.header(name)
     try:
-        return read_number(answer.header(name) or "")
+        return None if text is None else read_number(text)
     except ValueError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import grpc
@@ -25,7 +25,7 @@ LARGEST_MESSAGE = 4 * 1024 * 1024
 _LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of a message that is sent: a large result that could not be kept as a blob goes inline."""
 
-_WatchContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # generic in the stubs alone
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # generic in the stubs alone
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -35,27 +35,44 @@ _OPTIONS = (
 )
 
 
-class _Health(health.aio.HealthServicer):  # type: ignore[misc] # grpc_health ships no types
-    """Ends its watches once the server leaves: an open one would hold up `stop` for all of its grace."""
+class _Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_health ships no types
+    """The health of all services: they serve until they `leave`, all at once.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.left = asyncio.Event()
+    grpc_health has a servicer of its own, whose watches never end: an open one would hold up the closing
+    of the server for all of its grace.
+    """
 
-    async def Watch(self, request: HealthCheckRequest, context: _WatchContext) -> None:  # noqa: N802 - gRPC's name
-        """Send the status now and at each change, until the server leaves."""
-        ends = (
-            asyncio.ensure_future(super().Watch(request, context)),
-            asyncio.ensure_future(self.left.wait()),
+    def __init__(self, services: Iterable[str]) -> None:
+        self._services = frozenset(services)
+        self._left = asyncio.Event()
+
+    def leave(self) -> None:
+        """Say from now on that nothing is served here, and end every watch with it."""
+        self._left.set()
+
+    async def Check(  # noqa: N802 - gRPC's name
+        self, request: HealthCheckRequest, context: _Context
+    ) -> HealthCheckResponse:
+        """Say the status of a service, of all for an empty name."""
+        if request.service not in self._services:
+            await context.abort(grpc.StatusCode.NOT_FOUND)
+        return self._answer(request)
+
+    async def Watch(  # noqa: N802 - as above
+        self, request: HealthCheckRequest, context: _Context
+    ) -> None:
+        """Say the status now, and when it changes."""
+        await context.write(self._answer(request))
+        await self._left.wait()
+        await context.write(self._answer(request))
+
+    def _answer(self, request: HealthCheckRequest) -> HealthCheckResponse:
+        if request.service not in self._services:
+            return HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
+        left = self._left.is_set()
+        return HealthCheckResponse(
+            status=HealthCheckResponse.NOT_SERVING if left else HealthCheckResponse.SERVING
         )
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.wait(ends)
-        # The change may not have been sent yet; to hear it twice does no harm.
-        await context.write(HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING))
 
 
 class RpcServer:
@@ -70,7 +87,7 @@ class RpcServer:
     ) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         self._server.add_generic_rpc_handlers(rpc_handlers(editor, schemas, desk))
-        self._health = _Health()
+        self._health = _Health(("", *SERVICES))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
@@ -85,17 +102,11 @@ class RpcServer:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._address}") from error
         await self._server.start()
-        await self._say(HealthCheckResponse.SERVING)
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """Tell load balancers to send no more calls here."""
-        await self._say(HealthCheckResponse.NOT_SERVING)
+        self._health.leave()
 
     async def stop(self, grace: float) -> None:
         """Take no more calls, finish those in flight, and cancel what is left after `grace` seconds."""
-        self._health.left.set()
         await self._server.stop(grace)
-
-    async def _say(self, status: int) -> None:
-        for name in ("", *SERVICES):
-            await self._health.set(name, status)

@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from gateway.domain.caching import CacheMode
-from gateway.domain.calls import Call, Delivery
+from gateway.domain.calls import Call
 from gateway.domain.edit import Operation
 from gateway.domain.errors import InvalidRequest, Violation
 from gateway.domain.tenant import Tenant
@@ -34,7 +34,7 @@ from gateway.transport.rpc.admin import AdminDesk, AdminDoor
 from gateway.transport.rpc.blobs import BlobDoor, chunks_of
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
 from gateway.transport.rpc.methods import stream_in, stream_out, unary
-from gateway.transport.rpc.results import findings, result_message
+from gateway.transport.rpc.results import findings, response_bytes, result_message
 from gateway.v1 import account_service_pb2 as accounts
 from gateway.v1 import admin_service_pb2 as admin
 from gateway.v1 import blob_service_pb2 as blobs
@@ -71,7 +71,7 @@ SERVICES = tuple(
 
 def rpc_handlers(
     editor: Editor, schemas: Mapping[Operation, Group], desk: AdminDesk
-) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
+) -> tuple[grpc.GenericRpcHandler, ...]:
     """Build the handlers of all services."""
     door, blob_door, admin_door = _Door(editor, schemas), BlobDoor(editor), AdminDoor(desk)
     edit, segment = Operation.EDIT, Operation.SEGMENT
@@ -104,24 +104,27 @@ class _Door:
         self._editor = editor
         self._schemas = schemas
 
-    async def edit_image(self, raw: bytes, call: Call) -> Message:
+    async def edit_image(self, raw: bytes, call: Call) -> bytes:
         read = self._reader(raw, edits.EditImageRequest, Operation.EDIT, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
-        return edits.EditImageResponse(result=self._result(delivery, Operation.EDIT))
+        path_of = partial(self.path, Operation.EDIT)
+        return response_bytes(delivery, path_of, field=edits.EditImageResponse.RESULT_FIELD_NUMBER)
 
     async def stream_edit_image(self, raw: bytes, call: Call) -> AsyncIterator[Message]:
         read = self._reader(raw, edits.StreamEditImageRequest, Operation.EDIT, None)
         delivery = await self._editor.edit(call, read)
-        result = self._result(delivery, Operation.EDIT)
-        result.ClearField("image")
+        result = result_message(delivery, partial(self.path, Operation.EDIT))
         yield edits.StreamEditImageResponse(result=result)
         for chunk in chunks_of(delivery.answer.body):
             yield edits.StreamEditImageResponse(chunk=chunk)
 
-    async def remove_background(self, raw: bytes, call: Call) -> Message:
+    async def remove_background(self, raw: bytes, call: Call) -> bytes:
         read = self._reader(raw, edits.RemoveBackgroundRequest, Operation.SEGMENT, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
-        return edits.RemoveBackgroundResponse(result=self._result(delivery, Operation.SEGMENT))
+        path_of = partial(self.path, Operation.SEGMENT)
+        return response_bytes(
+            delivery, path_of, field=edits.RemoveBackgroundResponse.RESULT_FIELD_NUMBER
+        )
 
     async def plan_edit(self, raw: bytes, call: Call) -> Message:
         planned = Operation.EDIT
@@ -132,10 +135,10 @@ class _Door:
             mode = _mode(request.cache_mode)
             match request.WhichOneof("call"):
                 case "edit":
-                    return self._draft(planned, request.edit, tenant, mode)
+                    return replace(self._draft(planned, request.edit, tenant), mode=mode)
                 case "segment":
                     planned = Operation.SEGMENT
-                    return self._draft(planned, request.segment, tenant, mode)
+                    return replace(self._draft(planned, request.segment, tenant), mode=mode)
             raise EnvelopeError([Violation("call", Code.VALUE_MISSING, "needs edit or segment")])
 
         plan = await self._editor.plan(call, read)
@@ -175,24 +178,13 @@ class _Door:
             except InvalidRequest as error:
                 raise EnvelopeError(error.violations) from None
             mode = _mode(request.cache_mode)
-            draft = self._draft(operation, getattr(request, field), tenant, mode, inline)
-            return replace(draft, idempotency_key=key)
+            draft = self._draft(operation, getattr(request, field), tenant)
+            return replace(draft, mode=mode, inline=inline, idempotency_key=key)
 
         return read
 
-    def _draft(
-        self,
-        operation: Operation,
-        message: Message,
-        tenant: Tenant,
-        mode: CacheMode,
-        inline: int | None = None,
-    ) -> Draft:
-        draft = draft_from_message(self._schemas[operation], operation, message, tenant)
-        return replace(draft, mode=mode, inline=inline)
-
-    def _result(self, delivery: Delivery, operation: Operation) -> edits.Result:
-        return result_message(delivery, partial(self.path, operation))
+    def _draft(self, operation: Operation, message: Message, tenant: Tenant) -> Draft:
+        return draft_from_message(self._schemas[operation], operation, message, tenant)
 
 
 def _mode(value: edits.CacheMode.ValueType) -> CacheMode:
