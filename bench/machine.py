@@ -72,6 +72,7 @@ def describe() -> dict[str, str]:
         "cpu": models[0] if models else platform.machine(),
         "cores": str(len(_CORES)),
         "server and generator": apart,
+        "load before": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         **{name: version(name) for name in _PARTS},

@@ -196,9 +196,17 @@ class Flights:
 
     async def _lead(self, lead: Lead, flight: _Flight, trip: Trip[T]) -> T:
         async def pass_gate() -> None:
-            flight.paid = True  # from here on no caller's leaving stops it, the question included
-            if lead.token and not await self._ask(lambda: self._board.sent(lead), otherwise=True):
-                flight.paid = False
+            # From here on no caller's leaving stops it, not even while the board is asked.
+            flight.paid = passed = True
+            try:
+                if lead.token:
+                    passed = await self._ask(lambda: self._board.sent(lead), otherwise=True)
+            except BaseException:
+                passed = False  # nothing has been called yet: it can still be given back
+                raise
+            finally:
+                flight.paid = passed
+            if not passed:
                 raise _Lost
 
         try:

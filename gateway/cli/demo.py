@@ -16,7 +16,7 @@ import aiohttp
 import grpc
 import uvloop
 
-from gateway.app import StartError
+from gateway.backing import StartError
 from gateway.cli.dev import add_ports, ports_of, say_how_to_call
 from gateway.cli.local import DEMO_KEY, Local, Ports, running_locally
 from gateway.cli.signals import until_told_to_stop

@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 
-from gateway.app import StartError
+from gateway.backing import StartError
 from gateway.cli.local import DEMO_KEY, Local, Ports, running_locally
 from gateway.cli.signals import until_told_to_stop
 from gateway.telemetry.logs import set_up_logging

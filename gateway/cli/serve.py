@@ -9,7 +9,8 @@ from pathlib import Path
 
 import uvloop
 
-from gateway.app import StartError, running_gateway
+from gateway.app import running_gateway
+from gateway.backing import StartError
 from gateway.cli.settings import read_config
 from gateway.cli.signals import until_told_to_stop
 from gateway.config import Config, not_in_force

@@ -153,7 +153,7 @@ class Upstream(Section):
         default="https://sdk.photoroom.com", description="Origin of `/v1/segment`."
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long a call may take.")
-    takeover_paid_attempts: Annotated[Quantity, NOT_IN_FORCE] = Field(
+    takeover_paid_attempts: Quantity = Field(
         default=1,
         description=(
             "Paid attempts that may follow when a replica died with a call under way, "

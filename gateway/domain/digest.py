@@ -46,12 +46,12 @@ def _parts(edit: Edit, *, sandbox: bool) -> tuple[bytes | str, ...]:
     fields += [(slot.name, Kind.IMAGE, slot.name) for slot in edit.images]
     fields += [_field(p) for p in edit.headers]
     for name, kind, value in sorted(fields, key=lambda item: item[0]):
-        parts += (kind.value, _sized(name), value if kind is Kind.IMAGE else _sized(value))
+        parts += (kind.value, _sized(name), value)
     return tuple(parts)
 
 
-def _field(parameter: Parameter) -> tuple[str, Kind, str]:
-    return parameter.name, parameter.kind, parameter.canonical
+def _field(parameter: Parameter) -> tuple[str, Kind, bytes | str]:
+    return parameter.name, parameter.kind, _sized(parameter.canonical)
 
 
 def _sized(text: str) -> bytes:

@@ -27,9 +27,7 @@ class Facts:
     that were set to what could not be read: they are there, without a value.
     """
 
-    def __init__(
-        self, edit: Edit, pixels: int | None = None, unread: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, edit: Edit, pixels: int | None = None, unread: Iterable[str] = ()) -> None:
         self.operation = edit.operation
         self.pixels = pixels
         self._values: Mapping[str, str] = {

@@ -44,7 +44,7 @@ class FlightCounts:
     """Counts since the start, for telemetry.
 
     `alone` are leads of this replica only, since a result could not be shared; `disowned` are leads
-    that another lead has replaced; `retold` are endings that Redis heard only later.
+    that another lead has replaced; `retold` are endings of leads that Redis heard only later.
     """
 
     alone: int = 0
@@ -99,7 +99,12 @@ class RedisFlights:
         """Lead, follow, or hear how the flight ended. Raises BoardUnavailable."""
         timeout_ms = _ms(timeout)
         call = self._calls.join(flight, timeout=timeout_ms, seen=seen, token=token)
-        answer = await self._ask(call)
+        try:
+            answer = await self._ask(call)
+        except asyncio.CancelledError:
+            # Nobody is there to lead, should this have become a lead: give it back soon.
+            self._unheard[token] = self._calls.fail(Lead(flight, epoch=0, token=token))
+            raise
         joined = read_joined(flight, token, answer)
         if isinstance(joined, Lead):
             self._held.setdefault(token, Held(joined, timeout_ms))
@@ -112,10 +117,10 @@ class RedisFlights:
         if held is None:
             return False
         sent_at = await self._ask(self._calls.sent(held))
-        if not sent_at:
-            self._let_go(held)
-        elif lead.token in self._held:
+        if sent_at:
             self._held[lead.token] = replace(held, sent_at=sent_at)
+        else:
+            self._let_go(held)
         return bool(sent_at)
 
     async def complete(self, lead: Lead, outcome: str, message: str = "") -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 import uuid
@@ -72,7 +73,7 @@ class Tick:
         self._version = _NO_VERSION
         self._asking = asyncio.Lock()
         self._replicas = 1
-        self._good_at = self._tried_at = -TRUSTED
+        self._good_at = self._tried_at = -math.inf
         self._silent = False
         # An epoch of this process alone, below zero, so that it finds nothing but its own results.
         self._blind_epoch = -1 - secrets.randbits(48)

@@ -105,6 +105,30 @@ class Metrics:
         for kind, count in troubles.items():
             trouble.labels(kind).set_function(count)
 
+    def watch_flights(self, *, leads: Callable[[], int], **ends: Callable[[], int]) -> None:
+        """Export what the board of flights counts, read whenever the metrics are."""
+        Gauge(
+            "gateway_flights_led",
+            "Flights that this replica leads on the board.",
+            registry=self.registry,
+        ).set_function(leads)
+        kinds = Gauge(
+            "gateway_flight_troubles",
+            "Since the start: leads of this replica alone, leads replaced by another, endings told late.",
+            ("kind",),
+            registry=self.registry,
+        )
+        for kind, count in ends.items():
+            kinds.labels(kind).set_function(count)
+
+    def watch_degraded(self, alone: Callable[[], int]) -> None:
+        """Export how often the board could not be reached, read whenever the metrics are."""
+        Gauge(
+            "gateway_board_unreachable",
+            "Questions to the board of flights that were given up since the start.",
+            registry=self.registry,
+        ).set_function(alone)
+
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)

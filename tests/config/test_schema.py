@@ -34,7 +34,6 @@ upstream.accounts[].keys[].window
 upstream.accounts[].requests_per_minute
 upstream.accounts[].reserve_images
 upstream.accounts[].tenants
-upstream.takeover_paid_attempts
 urls.mode
 urls.ttl
 """

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.domain.edit import Edit, Kind, Operation, Parameter
 from gateway.domain.errors import Violation
 from gateway.domain.facts import Facts
-from gateway.domain.rules import RULES, check_rules
+from gateway.domain.rules import PIXELS_COUNT_WITH, RULES, check_rules
 from gateway.emulator.table import EDIT_PARAMETERS
 from tests.support.rule_refusals import REFUSED
 from tests.support.rule_warnings import WARNED
@@ -44,3 +44,11 @@ def test_in_every_case_of_every_rule_all_that_is_wrong_is_found() -> None:
     for case in (*REFUSED, *WARNED):
         for given_ in (case.wrong, case.right):
             assert found_by_asking_all(given_.facts()) == found(given_.facts())
+
+
+@given(PARAMETERS)
+def test_pixels_count_with_one_parameter_alone(set_: dict[str, str]) -> None:
+    parameters = [Parameter(n, Kind.TEXT, v, v) for n, v in sorted(set_.items())]
+    edit = Edit(Operation.EDIT, tuple(p for p in parameters if p.name != PIXELS_COUNT_WITH))
+
+    assert check_rules(Facts(edit)) == check_rules(Facts(edit, 100_000_000))

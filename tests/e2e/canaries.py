@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import logging
 import struct
 import zlib
@@ -12,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from tests.support.pictures import png
-
 from gateway.telemetry.logs import JsonFormatter
+from tests.support.pictures import png
 
 __all__ = [
     "PICTURE",

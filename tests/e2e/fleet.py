@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from gateway.domain.caching import CacheMode
-from gateway.emulator import Emulator
+from gateway.emulator import Emulator, EmulatorSettings
 from gateway.v1.admin_service_pb2 import (
     PurgeCacheRequest,
     RevokeCredentialRequest,
@@ -58,11 +58,12 @@ async def fleet(
     count: int, url: str, *, changes: Mapping[str, Any] | None = None
 ) -> AsyncIterator[list[World]]:
     """That many replicas before one emulator, on one Redis."""
-    settings = {**ADMINS, "redis": {"state_url": url}, **(changes or {})}
+    changes = {**ADMINS, "redis": {"state_url": url}, **(changes or {})}
+    settings = EmulatorSettings()
     async with AsyncExitStack() as stack:
-        emulator = await stack.enter_async_context(Emulator())
+        emulator = await stack.enter_async_context(Emulator(settings))
         yield [
-            await stack.enter_async_context(replica(emulator, changes=settings))
+            await stack.enter_async_context(replica(emulator, settings, changes=changes))
             for _ in range(count)
         ]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from multidict import CIMultiDict
+
 from tests.e2e.harness import CATALOG_KEY, Reply, World
 
 __all__ = ["BOUNDARY", "Wire", "chunked", "head", "multipart", "wire"]
@@ -69,6 +70,6 @@ def multipart(*parts: tuple[str, bytes]) -> bytes:
     return b"".join(written) + f"--{BOUNDARY}--\r\n".encode()
 
 
-def chunked(pieces: Iterable[bytes] | Sequence[bytes]) -> bytes:
+def chunked(pieces: Iterable[bytes]) -> bytes:
     """A body in chunked coding."""
     return b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import grpc
 import pytest
-from tests.e2e.harness import Reply, RpcFailure, World, key_pair, rpc_failure, world
-from tests.e2e.metric_lines import counted
-from tests.support.pictures import png
 
 from gateway.emulator.faults import Cut, FaultRule, Wrong
 from gateway.v1.edit_service_pb2 import EditImageRequest
+from tests.e2e.harness import Reply, RpcFailure, World, key_pair, rpc_failure, world
+from tests.e2e.metric_lines import counted
+from tests.support.pictures import png
 
 PICTURE = png()
 HTML = "<html><body><h1>An outage</h1></body></html>"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from tests.e2e.harness import key_pair, rpc_failure, world
-from tests.support.pictures import png
 
 from gateway.emulator import AccountSettings, EmulatorSettings, KeySettings
 from gateway.emulator.faults import FaultRule
 from gateway.v1.edit_service_pb2 import EditImageRequest
+from tests.e2e.harness import key_pair, rpc_failure, world
+from tests.support.pictures import png
 
 PICTURE = png()
 

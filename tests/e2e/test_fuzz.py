@@ -21,7 +21,7 @@ from gateway.emulator.table import EDIT_PARAMETERS, SEGMENT_PARAMETERS
 from gateway.v1.edit_service_pb2 import EditImageRequest, RemoveBackgroundRequest
 from gateway.v1.segment_pb2 import Segment
 from tests.e2e.asks import Ask, ask_rest, ask_rpc, edit_of, segment_of
-from tests.e2e.harness import LAB_KEY, LEGACY_KEY, World, key_pair, rpc_failure
+from tests.e2e.harness import CATALOG_KEY, LEGACY_KEY, World, key_pair, rpc_failure
 from tests.e2e.raw_http import BOUNDARY, head, multipart, wire
 from tests.support.pictures import drawn
 
@@ -31,7 +31,7 @@ EDIT = "/gateway.v1.EditService/EditImage"
 CUT_OUT = "/gateway.v1.EditService/RemoveBackground"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 BAD_PIXELS = "is not a supported image"
-KEYS = st.sampled_from([LAB_KEY, LEGACY_KEY])  # what one refuses, others carry on or leave out
+KEYS = st.sampled_from([CATALOG_KEY, LEGACY_KEY])  # unknown names are refused, or left out
 
 Mutation = tuple[str, int, bytes]
 
@@ -192,8 +192,8 @@ async def test_no_urlencoded_text_breaks_the_gateway(
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(TOKENS), max_size=20).map(b"".join))
 async def test_no_bytes_at_all_break_the_gateway(shared: World, body: bytes) -> None:
     for content_type in (FORM, "application/x-www-form-urlencoded", "application/json"):
-        await assert_answered_by_rest(shared, "/v1/segment", body, content_type, LAB_KEY)
-    await assert_answered_by_rpc(shared, EDIT, body, LAB_KEY)
+        await assert_answered_by_rest(shared, "/v1/segment", body, content_type, CATALOG_KEY)
+    await assert_answered_by_rpc(shared, EDIT, body, CATALOG_KEY)
 
 
 @settings(FUZZ, max_examples=150)
@@ -213,11 +213,11 @@ async def test_no_picture_breaks_the_gateway(
     """Most changes are made where the header of a picture is."""
     data = mutated(data[:64], mutations) + data[64:]
     await assert_answered_by_rest(
-        shared, "/v2/edit", body_of(edit_of({}, {"imageFile": data})), FORM, LAB_KEY
+        shared, "/v2/edit", body_of(edit_of({}, {"imageFile": data})), FORM, CATALOG_KEY
     )
     request = EditImageRequest()
     request.edit.image_file.data = data
-    await assert_answered_by_rpc(shared, EDIT, request.SerializeToString(), LAB_KEY)
+    await assert_answered_by_rpc(shared, EDIT, request.SerializeToString(), CATALOG_KEY)
 
 
 @settings(FUZZ, max_examples=60)
@@ -242,5 +242,5 @@ async def test_the_gateway_serves_on(shared: World) -> None:
     for ask in ASKS:
         form = body_of(ask)
         raw = mutated(form, [("overwrite", noise.randrange(len(form)), noise.randbytes(9))])
-        await assert_answered_by_rest(shared, f"/{ask.operation}", raw, FORM, LAB_KEY)
+        await assert_answered_by_rest(shared, f"/{ask.operation}", raw, FORM, CATALOG_KEY)
     await assert_serves(shared)

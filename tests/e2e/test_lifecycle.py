@@ -11,14 +11,15 @@ from pathlib import Path
 import aiohttp
 import grpc
 import pytest
-from tests.e2e.harness import CATALOG_KEY, key_pair
-from tests.e2e.serving import PATIENCE, Serving, configuration, serving, start
-from tests.support.pictures import png
 
 from gateway.emulator import Emulator
 from gateway.emulator.faults import FaultRule
 from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse
 from gateway.v1.edit_service_pb2_grpc import EditServiceStub
+from tests.client.waiting import until
+from tests.e2e.harness import CATALOG_KEY, key_pair
+from tests.e2e.serving import PATIENCE, Serving, configuration, serving, start
+from tests.support.pictures import png
 
 PICTURE = png()
 KEY = {"x-api-key": CATALOG_KEY}
@@ -31,6 +32,15 @@ async def status_of(http: aiohttp.ClientSession, url: str) -> int | None:
             return response.status
     except aiohttp.ClientError:
         return None
+
+
+async def until_it_answers(http: aiohttp.ClientSession, url: str, status: int | None) -> None:
+    """Ask until the status is that one; None: until the connection is refused."""
+
+    async def is_so() -> bool:
+        return await status_of(http, url) == status
+
+    await until(is_so)
 
 
 async def edited(http: aiohttp.ClientSession, served: Serving) -> tuple[int, bytes]:
@@ -63,10 +73,8 @@ async def test_sigterm_lets_calls_in_flight_finish_takes_no_more_and_exits_with_
         await emulator.until(lambda: emulator.gates.waiting("held") == 2)
 
         served.process.send_signal(signal.SIGTERM)
-        while await status_of(http, f"{served.ops_url}/readyz") == 200:
-            await asyncio.sleep(0.005)
-        while await status_of(http, f"{served.rest_url}/v2/account") is not None:
-            await asyncio.sleep(0.005)
+        await until_it_answers(http, f"{served.ops_url}/readyz", 503)
+        await until_it_answers(http, f"{served.rest_url}/v2/account", None)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await edited_over_grpc(channel)
         assert grpc.StatusCode.UNAVAILABLE == caught.value.code()
@@ -96,9 +104,8 @@ async def test_an_idle_gateway_stops_at_ctrl_c(tmp_path: Path) -> None:
         serving(configuration(emulator), tmp_path) as served,
         aiohttp.ClientSession() as http,
     ):
-        while await status_of(http, f"{served.ops_url}/readyz") != 200:
-            await asyncio.sleep(0.005)
-        print(f"ready after {time.monotonic() - began:.2f} s")
+        await until_it_answers(http, f"{served.ops_url}/readyz", 200)
+        print(f"ready after {time.monotonic() - began:.2f} s")  # noqa: T201 - shown by `pytest -s`
         served.process.send_signal(signal.SIGINT)
 
         assert 0 == await served.ended()

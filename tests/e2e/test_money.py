@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
-from tests.e2e.harness import Reply, World, key_pair, world
-from tests.e2e.metric_lines import counted
-from tests.e2e.raw_http import head, wire
-from tests.support.pictures import png
 
 from gateway.emulator.faults import Cut, FaultRule, Wrong
 from gateway.v1.edit_service_pb2 import EditImageRequest
+from tests.client.waiting import until
+from tests.e2e.harness import CATALOG_KEY, Reply, World, key_pair, world
+from tests.e2e.metric_lines import counted
+from tests.e2e.raw_http import head, wire
+from tests.support.pictures import png
 
 PICTURE = png()
 REPETITIONS = 5
@@ -112,7 +113,7 @@ async def hang_up_rest(w: World) -> None:
 async def hang_up_rest_client(w: World) -> None:
     """The same with a client library whose caller gives up."""
     async with aiohttp.ClientSession() as session:
-        headers = {"x-api-key": "catalog-key", "Content-Type": "image/png"}
+        headers = {"x-api-key": CATALOG_KEY, "Content-Type": "image/png"}
         call = asyncio.ensure_future(
             session.post(f"{w.rest_url}/v2/edit", data=PICTURE, headers=headers)
         )
@@ -154,10 +155,15 @@ async def test_a_purchase_is_finished_and_charged_once_though_its_caller_has_lef
 
 async def cancelled(w: World) -> None:
     """Wait until the gateway knows that the caller has left."""
-    async with asyncio.timeout(WAIT):
-        while not await counted(w, "gateway_requests_total", "outcome"):
-            await asyncio.sleep(0.005)
-    assert {("CANCELLED",): 1} == await counted(w, "gateway_requests_total", "outcome")
+
+    async def counts() -> dict[tuple[str, ...], float]:
+        return await counted(w, "gateway_requests_total", "outcome")
+
+    async def is_noted() -> bool:
+        return bool(await counts())
+
+    await until(is_noted)
+    assert {("CANCELLED",): 1} == await counts()
 
 
 async def test_a_caller_that_leaves_while_it_sends_its_picture_buys_nothing() -> None:
@@ -180,7 +186,7 @@ async def test_many_callers_who_leave_at_once_are_charged_once_each() -> None:
     callers = 20
     async with world() as w, aiohttp.ClientSession() as session:
         w.emulator.faults.add(FaultRule(gate="held"))
-        url, key = f"{w.rest_url}/v2/edit", {"x-api-key": "catalog-key"}
+        url, key = f"{w.rest_url}/v2/edit", {"x-api-key": CATALOG_KEY}
         calls = [
             asyncio.ensure_future(
                 session.get(url, params={"imageUrl": f"https://shop.example/{n}.png"}, headers=key)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiohttp
 import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
-from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
-from tests.e2e.harness import Reply, World, key_pair, world
-from tests.e2e.metric_lines import counted
-from tests.support.pictures import png
+from grpc_reflection.v1alpha.reflection_pb2 import (
+    ServerReflectionRequest,
+    ServerReflectionResponse,
+)
 
 from gateway.emulator.faults import FaultRule
 from gateway.transport.rpc.services import SERVICES
 from gateway.v1.account_service_pb2 import GetAccountRequest
+from tests.client.waiting import until
+from tests.e2e.harness import Reply, World, key_pair, world
+from tests.e2e.metric_lines import counted
+from tests.support.pictures import png
 
 PICTURE = png()
 WAIT = 20  # seconds after which a test has failed
@@ -77,6 +81,15 @@ async def test_a_call_that_is_served_is_in_flight() -> None:
         assert {} == await counted(w, "gateway_requests_in_flight", "door")
 
 
+def reflection(w: World) -> Callable[..., grpc.aio.StreamStreamCall[Any, Any]]:
+    """The reflection service; the stub of its package knows no asyncio channel."""
+    return w.channel.stream_stream(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        request_serializer=ServerReflectionRequest.SerializeToString,
+        response_deserializer=ServerReflectionResponse.FromString,
+    )
+
+
 async def held(w: World) -> None:
     """Wait until the emulator holds a call at its gate."""
     async with asyncio.timeout(WAIT):
@@ -105,7 +118,7 @@ async def test_reflection_lists_the_services_and_their_messages() -> None:
         yield ServerReflectionRequest(file_containing_symbol=OWN[0])
 
     async with world() as w:
-        stream = ServerReflectionStub(w.channel).ServerReflectionInfo(asked())
+        stream = reflection(w)(asked())
         listed, files = [answer async for answer in stream]
 
         names = {service.name for service in listed.list_services_response.service}
@@ -132,7 +145,7 @@ async def test_a_stream_that_nobody_ends_does_not_hold_up_the_closing_for_long()
         await asyncio.Event().wait()
 
     async with world() as w:
-        stream = ServerReflectionStub(w.channel).ServerReflectionInfo(asked())
+        stream = reflection(w)(asked())
         await anext(aiter(stream))
         w.gateway.last_words = 0.1
 
@@ -157,8 +170,7 @@ async def test_a_gateway_that_stops_answers_what_it_has_taken_and_takes_no_more(
         w.gateway.last_words = 0.1
         async with asyncio.timeout(WAIT):
             stopping = asyncio.ensure_future(w.gateway.stop())
-            while not await rpc_is_refused(w):
-                await asyncio.sleep(0.005)
+            await until(lambda: rpc_is_refused(w))
             with pytest.raises(aiohttp.ClientConnectorError):  # REST closes first
                 await w.request("GET", "/v2/account")
             assert (503, "not ready\n") == await fetched(w, "/readyz")

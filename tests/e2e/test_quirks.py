@@ -7,11 +7,11 @@ import gzip
 from urllib.parse import urlencode
 
 import pytest
+
+from gateway.domain.image_header import Format, sniff
 from tests.e2e.harness import CATALOG_KEY, LAB_KEY, LEGACY_KEY, Reply, World, world
 from tests.e2e.raw_http import BOUNDARY, chunked, head, multipart, wire
 from tests.support.pictures import opened, png
-
-from gateway.domain.image_header import Format, sniff
 
 PICTURE = png()
 FORM = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"

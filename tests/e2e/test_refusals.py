@@ -24,7 +24,7 @@ from tests.e2e.asks import (
     spent,
 )
 from tests.e2e.companions import acting
-from tests.e2e.harness import LAB_KEY, LEGACY_KEY, World
+from tests.e2e.harness import CATALOG_KEY, LAB_KEY, LEGACY_KEY, World
 from tests.e2e.rule_cases import REFUSED, UNSAYABLE, Case
 from tests.support.parameters import OPERATIONS, leaves
 from tests.support.proto_edits import NotExpressible
@@ -227,7 +227,7 @@ async def test_a_list_with_a_gap_is_refused_by_name(shared: World) -> None:
 @pytest.mark.parametrize(
     ("key", "name", "code"),
     [
-        ("catalog-key", "background.glow", "EXTRA_NOT_ALLOWED"),
+        (CATALOG_KEY, "background.glow", "EXTRA_NOT_ALLOWED"),
         (LAB_KEY, "background.color", "EXTRA_IS_KNOWN"),
         (LAB_KEY, "a b", "BAD_KEY"),
     ],

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.e2e.harness import CATALOG_KEY, Reply, World, key_pair, world
-from tests.e2e.raw_http import head, wire
-from tests.support.pictures import png
 
 from gateway.domain.answer import KEPT_HEADERS
 from gateway.emulator import AccountSettings, EmulatorSettings, KeySettings
 from gateway.emulator.faults import FaultRule
 from gateway.v1.account_service_pb2 import GetAccountRequest
+from tests.e2e.harness import CATALOG_KEY, Reply, World, key_pair, world
+from tests.e2e.raw_http import head, wire
+from tests.support.pictures import png
 
 PICTURE = png()
 ROUTES = "the routes are GET|POST /v2/edit, POST /v1/segment, GET /v2/account, GET /v1/account"

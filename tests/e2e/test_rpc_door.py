@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 import grpc
 import pytest
-from tests.e2e.harness import RpcFailure, World, key_pair, rpc_failure, world
-from tests.support.pictures import png
 
 from gateway.transport.rpc.errors import DOMAIN
 from gateway.transport.rpc.server import LARGEST_MESSAGE
+from gateway.v1.background_pb2 import Background
+from gateway.v1.edit_pb2 import Edit
 from gateway.v1.edit_service_pb2 import (
     EditImageRequest,
     PlanEditRequest,
     RemoveBackgroundRequest,
 )
+from tests.e2e.harness import CATALOG_KEY, RpcFailure, World, key_pair, rpc_failure, world
+from tests.support.pictures import png
 
 EDIT = "/gateway.v1.EditService/EditImage"
 SEGMENT = "/gateway.v1.EditService/RemoveBackground"
@@ -34,9 +36,7 @@ async def failure_of(
 
 
 GARBAGE = b"\xff\xff\xff"
-# EditImageRequest.edit.background.color, and in it one byte that UTF-8 never has.
-NO_TEXT = EditImageRequest(edit={"background": {"color": "red"}}).SerializeToString()
-NO_TEXT = NO_TEXT.replace(b"red", b"r\xffd")
+RED = Edit(background=Background(color="red"))
 NEWER = b"\xfa\x3f\x01x"  # field 1023
 
 
@@ -53,10 +53,8 @@ async def test_bytes_that_are_no_message_are_the_caller_s_mistake(method: str) -
 
 @pytest.mark.parametrize("method", [EDIT, PLAN])
 async def test_text_that_is_not_utf8_is_the_caller_s_mistake(method: str) -> None:
-    raw = NO_TEXT
-    if method == PLAN:
-        edit = EditImageRequest(edit={"background": {"color": "red"}}).edit
-        raw = PlanEditRequest(edit=edit).SerializeToString().replace(b"red", b"r\xffd")
+    request = PlanEditRequest(edit=RED) if method == PLAN else EditImageRequest(edit=RED)
+    raw = request.SerializeToString().replace(b"red", b"r\xffd")  # a byte that UTF-8 never has
     async with world() as w:
         failure = await failure_of(w, method, raw)
 
@@ -92,7 +90,7 @@ async def test_a_request_without_its_operation_says_so(
 
 
 async def test_an_empty_edit_lacks_its_picture() -> None:
-    raw = EditImageRequest(edit={}).SerializeToString()
+    raw = EditImageRequest(edit=Edit()).SerializeToString()
     async with world() as w:
         failure = await failure_of(w, EDIT, raw)
 
@@ -149,7 +147,7 @@ async def test_a_key_may_come_as_a_bearer_token() -> None:
     request = EditImageRequest()
     request.edit.image_file.data = png()
     async with world() as w:
-        metadata = (("authorization", "bearer catalog-key"),)
+        metadata = (("authorization", f"bearer {CATALOG_KEY}"),)
         answer = await w.edits.EditImage(request, metadata=metadata)
 
         assert "image/png" == answer.result.media_type
@@ -178,4 +176,6 @@ async def test_reasons_belong_to_one_domain() -> None:
     async with world() as w:
         failure = await failure_of(w, EDIT, GARBAGE)
 
-        assert DOMAIN.encode() in bytes(failure.trailers["grpc-status-details-bin"])
+        details = failure.trailers["grpc-status-details-bin"]
+        assert isinstance(details, bytes)
+        assert DOMAIN.encode() in details

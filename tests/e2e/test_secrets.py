@@ -10,6 +10,10 @@ from dataclasses import replace
 
 import grpc
 import pytest
+
+from gateway.emulator import AccountSettings, EmulatorSettings, KeySettings
+from gateway.emulator.faults import FaultRule
+from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse
 from tests.e2e.canaries import (
     PICTURE,
     PROMPT,
@@ -22,10 +26,6 @@ from tests.e2e.canaries import (
 from tests.e2e.harness import Reply, World, key_pair, world
 from tests.e2e.raw_http import BOUNDARY, head, multipart, wire
 from tests.e2e.test_errors import CASES, Case
-
-from gateway.emulator import AccountSettings, EmulatorSettings, KeySettings
-from gateway.emulator.faults import FaultRule
-from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse
 
 SETTINGS = EmulatorSettings(accounts=(AccountSettings("plus", (KeySettings("k1", UPSTREAM_KEY),)),))
 TENANTS = [
@@ -41,11 +41,11 @@ def echoing(fault: FaultRule) -> tuple[FaultRule, ...]:
     """The fault, with an error text that repeats what each kind of call sent."""
     if fault.status is None or fault.body is not None:
         return (fault,)
-    sent = {"POST": PROMPT, "GET": URL}
+    sent = (("POST", "/v2/edit", PROMPT), ("GET", "/v2/edit", URL), ("POST", "/v1/segment", ""))
     return tuple(
-        replace(fault, method=method, path="/v2/edit", body=_error(f"{secret} {UPSTREAM_KEY}"))
-        for method, secret in sent.items()
-    ) + (replace(fault, path="/v1/segment", body=_error(UPSTREAM_KEY)),)
+        replace(fault, method=method, path=path, body=_error(f"{secret} {UPSTREAM_KEY}"))
+        for method, path, secret in sent
+    )
 
 
 def _error(secret: str) -> str:

@@ -56,7 +56,8 @@ async def test_a_flight_cancelled_at_any_resumption_before_it_is_sent_is_given_b
             when: CancelAt = when,
             **options: Any,
         ) -> asyncio.Task[Any]:
-            if str(options.get("name")).startswith("flight "):
+            # Python 3.11 gives the factory no name: the flight is told by its coroutine.
+            if work.__qualname__ == Flights._run.__qualname__:
                 inner = work
 
                 async def run() -> object:
@@ -76,5 +77,6 @@ async def test_a_flight_cancelled_at_any_resumption_before_it_is_sent_is_given_b
         if not trip.sent.is_set():
             assert [] == board.flying, nth
         if not when.reached:
+            assert nth > 1, "nothing was cancelled"
             return
     pytest.fail("the flight never completed")

@@ -7,7 +7,7 @@ rule away at a time, to show that the explorer would notice.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.store.flight_calls import FlightRules
@@ -91,8 +91,8 @@ class Step(NamedTuple):
 class Board:
     """The scripts, over a record that the caller keeps."""
 
-    rules: FlightRules = FlightRules()
-    law: Law = Law()
+    rules: FlightRules
+    law: Law = field(default_factory=Law)
 
     def join(
         self, record: Record | None, now: int, *, replica: str, token: str, seen: int, timeout: int
@@ -105,23 +105,25 @@ class Board:
 
         if record is None:
             return lead(0)
+        was_there = 0 <= seen < record.epoch
         if record.phase is Phase.FREE:
             return lead(record.attempts)
         if record.phase is Phase.ENDED:
-            return lead(0) if record.epoch <= seen else self._hear_the_end(record, replica, token)
+            return self._hear_the_end(record, now, replica, token) if was_there else lead(0)
         if record.token == token:
             kept = self._kept(record._replace(lease=now + self.rules.lease), now)
             return Step(kept, ("lead", record.epoch, record.attempts))
         open_at = self._open_at(record)
         if now < open_at:
             wait = min(open_at - now, self.rules.longest_wait)
-            noted = record._replace(followers=record.followers | {replica})
-            return Step(noted, ("follow", record.epoch, wait))
+            if replica not in record.followers:
+                record = self._kept(record._replace(followers=record.followers | {replica}), now)
+            return Step(record, ("follow", record.epoch, wait))
         if record.phase is Phase.PREPARED:
             return lead(record.attempts)
         if record.attempts < self.rules.takeovers:
             return lead(record.attempts + 1)
-        return Step(record, ("unknown", record.epoch)) if record.epoch > seen else lead(0)
+        return Step(record, ("unknown", record.epoch)) if was_there else lead(0)
 
     def sent(self, record: Record | None, now: int, mine: Mine) -> Step:
         if record is not None:
@@ -168,18 +170,17 @@ class Board:
                 return Step(record._replace(buyers=left), (1,))
             if record.token != mine.token or not record.flying:
                 return Step(record, (1,))
-        epoch, attempts = (
-            (record.epoch, record.attempts) if record else (mine.epoch, mine.attempts)
-        )
+        epoch, attempts = (record.epoch, record.attempts) if record else (mine.epoch, mine.attempts)
         back = Record(Phase.FREE, epoch, mine.token, mine.replica, attempts)
         back = back._replace(until=now + self.rules.keep)
         return Step(back, (1,), record.followers if record else frozenset())
 
-    @staticmethod
-    def _hear_the_end(record: Record, replica: str, token: str) -> Step:
+    def _hear_the_end(self, record: Record, now: int, replica: str, token: str) -> Step:
         buyer = dict(record.buyers).get(replica)
         if record.outcome == "unshared" and buyer in (None, token):
-            bought = record._replace(buyers=record.buyers | {(replica, token)})
+            bought = record._replace(
+                buyers=record.buyers | {(replica, token)}, until=now + self.rules.keep
+            )
             return Step(bought, ("alone", record.epoch, 0))
         return Step(record, ("ended", record.epoch, record.outcome, record.message))
 

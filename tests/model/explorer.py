@@ -26,7 +26,8 @@ class Explored:
 
     @property
     def most_paid(self) -> int:
-        return max(state.paid for state in self.came)
+        """Purchases, but those that new callers make for themselves."""
+        return max(state.paid - state.fresh for state in self.came)
 
     def way(self, state: State) -> str:
         steps: list[str] = []

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.store.flight_calls import FlightRules
-from tests.model.board import Board, Law, Leases, Mine, Phase, Record, Step
+from tests.model.board import Board, Law, Mine, Phase, Record, Step
 
 __all__ = ["Caller", "Faults", "Model", "State", "Where"]
 
@@ -32,13 +32,20 @@ class Where(enum.IntEnum):
     MAY_PAY = enum.auto()
     HAS_PAID = enum.auto()
     HAS_STORED = enum.auto()
+    CANNOT_STORE = enum.auto()
     GIVES_UP = enum.auto()
     DONE = enum.auto()
     """With the result, with an outcome, or having given up."""
     DEAD = enum.auto()
 
 
-HOLDS = (Where.LEADS, Where.MAY_PAY, Where.HAS_PAID, Where.HAS_STORED)
+HOLDS = (
+    Where.LEADS,
+    Where.MAY_PAY,
+    Where.HAS_PAID,
+    Where.HAS_STORED,
+    Where.CANNOT_STORE,
+)
 
 
 class Caller(NamedTuple):
@@ -67,12 +74,16 @@ class Faults(NamedTuple):
     cuts: int = 0
     rollbacks: int = 0
     give_ups: int = 0
+    unstored: int = 0
     losses: int = 0
     """Of answers, to calls that were carried out."""
 
 
 class State(NamedTuple):
-    """`excused` counts the faults that may cost a purchase: a leader lost after `sent`, a rollback."""
+    """`excused` counts what may cost a purchase: a leader lost after `sent`, a rollback, a result that is
+    lost in it, and each other replica where a result could not be stored. `fresh` counts the new callers who lead where every
+    attempt's end is unknown: theirs is another purchase.
+    """
 
     callers: tuple[Caller, ...]
     redis: Moment = Moment()
@@ -80,6 +91,7 @@ class State(NamedTuple):
     faults: Faults = Faults()
     paid: int = 0
     excused: int = 0
+    fresh: int = 0
 
     @property
     def over(self) -> bool:
@@ -90,9 +102,10 @@ class State(NamedTuple):
 class Model:
     """The steps that a state allows."""
 
-    faults: Faults = Faults()
+    faults: Faults = field(default_factory=Faults)
     takeovers: int = 1
-    law: Law = Law()
+    law: Law = field(default_factory=Law)
+    one_server: bool = False
     size: int = 3
 
     @property
@@ -101,7 +114,9 @@ class Model:
 
     @property
     def board(self) -> Board:
-        return Board(FlightRules(lease=1, longest_wait=1, keep=1, takeovers=self.takeovers), self.law)
+        return Board(
+            FlightRules(lease=1, longest_wait=1, keep=1, takeovers=self.takeovers), self.law
+        )
 
     def steps(self, state: State) -> Iterator[tuple[str, State]]:
         """Every state that may come next, and what leads there."""
@@ -113,7 +128,7 @@ class Model:
                 continue
             for what, after in self._caller_steps(board, state, i, caller):
                 yield f"{i} {what}", after
-        yield from _rollback(state)
+        yield from _rollback(state, one_server=self.one_server)
         yield from _time_passes(board, state)
 
     def _caller_steps(
@@ -125,9 +140,17 @@ class Model:
         if caller.where is Where.HAS_PAID:
             kept = _with(state, i, caller._replace(where=Where.HAS_STORED))
             yield "stores", kept._replace(redis=state.redis._replace(stored=True))
+            if state.faults.unstored:
+                left = state.faults._replace(unstored=state.faults.unstored - 1)
+                kept = _with(state, i, caller._replace(where=Where.CANNOT_STORE))
+                others = len(state.callers) - 1
+                yield "cannot store", kept._replace(faults=left, excused=state.excused + others)
         if not caller.cut_off:
             for what, step, after in _calls(board, state, i, caller):
-                heard = state._replace(redis=state.redis._replace(record=_clip(step.record)))
+                heard = state._replace(
+                    redis=state.redis._replace(record=_clip(step.record)),
+                    fresh=state.fresh + _begins_anew(state.redis.record, caller, step),
+                )
                 if state.faults.losses:
                     left = state.faults._replace(losses=state.faults.losses - 1)
                     yield f"{what}, answer lost", heard._replace(faults=left)
@@ -166,6 +189,8 @@ def _calls(
         yield "marks as sent", step, passed if sent_at else _anew(caller)
     elif caller.where is Where.HAS_STORED:
         yield "completes", board.complete(record, NOW, mine, "stored", mine.token), done
+    elif caller.where is Where.CANNOT_STORE:
+        yield "completes", board.complete(record, NOW, mine, "unshared", ""), done
     elif caller.where is Where.GIVES_UP:
         yield "gives back", board.fail(record, NOW, mine), done
     if caller.where in HOLDS:
@@ -176,11 +201,16 @@ def _calls(
 
 def _joined(caller: Caller, step: Step) -> Caller:
     kind, epoch, *rest = step.answer
-    if kind == "lead":
+    if kind in ("lead", "alone"):
         return caller._replace(where=Where.LEADS, epoch=int(epoch), attempts=int(rest[0]))
     if kind == "follow":
         return caller._replace(where=Where.FOLLOWS, seen=int(epoch) - 1)
     return caller._replace(where=Where.DONE)
+
+
+def _begins_anew(record: Record | None, caller: Caller, step: Step) -> bool:
+    is_over = record is not None and record.phase is Phase.SENT
+    return caller.where is Where.NEW and is_over and step.answer[::2] == ("lead", 0)
 
 
 def _anew(caller: Caller) -> Caller:
@@ -209,10 +239,16 @@ def _loss(state: State, i: int, caller: Caller) -> Iterator[tuple[str, State]]:
         yield "is back", _with(state, i, caller._replace(cut_off=False))
 
 
-def _rollback(state: State) -> Iterator[tuple[str, State]]:
-    """From some moment on nothing is replicated, and at another the replica takes over."""
+def _rollback(state: State, *, one_server: bool) -> Iterator[tuple[str, State]]:
+    """From some moment on nothing is replicated, and at another the replica takes over.
+
+    The stored result goes back too where `one_server` holds both.
+    """
+    if state.earlier is not None and not one_server:
+        state = state._replace(earlier=state.earlier._replace(stored=state.redis.stored))
     if state.earlier is not None:
-        after = state._replace(redis=state.earlier, earlier=None, excused=state.excused + 1)
+        forgotten = 1 + (state.redis.stored and not state.earlier.stored)
+        after = state._replace(redis=state.earlier, earlier=None, excused=state.excused + forgotten)
         yield "Redis goes back", after
     elif state.faults.rollbacks:
         left = state.faults._replace(rollbacks=state.faults.rollbacks - 1)

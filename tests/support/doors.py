@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 
 from gateway.domain.digest import edit_digest
 from gateway.domain.edit import Edit, ImageRef, Operation
 from gateway.domain.errors import Violation
+from gateway.domain.examine import examine
 from gateway.domain.tenant import Tenant
 from gateway.ports import Draft
-from gateway.transport.codec import Group, WireCodec, WireFile, compile_schemas, draft_from_message
+from gateway.transport.codec import (
+    Group,
+    MessageCodec,
+    WireCodec,
+    WireFile,
+    compile_schemas,
+    draft_from_message,
+    message_codecs,
+)
 from gateway.v1 import edit_pb2, segment_pb2
 
 __all__ = [
@@ -48,16 +58,40 @@ def read_wire(
     operation: Operation = Operation.EDIT,
     tenant: Tenant = PLAIN,
 ) -> Draft:
-    """Read a request as a drop-in route does."""
+    """Read a request as a drop-in route does: afresh, and as one whose settings were read before."""
     parts = [WireFile(name, data, ImageRef.of(data)) for name, data in (files or {}).items()]
-    return WireCodec(schema(operation), operation).read(pairs, parts, headers or {}, tenant)
+    codec = _wire_codec(operation)
+    draft = codec._walk(pairs, parts, headers or {}, tenant)
+    for _ in range(2):
+        _assert_same(draft, codec.read(pairs, parts, headers or {}, tenant))
+    return draft
 
 
 def read_message(message: edit_pb2.Edit | segment_pb2.Segment, tenant: Tenant = PLAIN) -> Draft:
-    """Read a message as the gRPC door does."""
+    """Read a message as the gRPC door does: afresh, and as one whose settings were read before."""
     segment = isinstance(message, segment_pb2.Segment)
     operation = Operation.SEGMENT if segment else Operation.EDIT
-    return draft_from_message(schema(operation), operation, message, tenant)
+    draft = draft_from_message(schema(operation), operation, message, tenant)
+    for _ in range(2):
+        # A copy: the codec takes the picture out of the message.
+        _assert_same(draft, _message_codec(operation).read(deepcopy(message), tenant))
+    return draft
+
+
+@cache
+def _wire_codec(operation: Operation) -> WireCodec:
+    return WireCodec(schema(operation), operation)
+
+
+@cache
+def _message_codec(operation: Operation) -> MessageCodec:
+    return message_codecs(compile_schemas())[operation]
+
+
+def _assert_same(afresh: Draft, remembered: Draft) -> None:
+    assert afresh == remembered
+    assert edit_digest(afresh.edit, sandbox=False) == edit_digest(remembered.edit, sandbox=False)
+    assert examine(afresh.edit, afresh.pictures) == examine(remembered.edit, remembered.pictures)
 
 
 def accepted(draft: Draft) -> Edit:

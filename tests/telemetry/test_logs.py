@@ -44,8 +44,7 @@ def test_a_line_break_in_a_value_does_not_break_the_line() -> None:
 def failure() -> logging.LogRecord:
     try:
         int(SECRET)
-    except ValueError as error:
-        assert SECRET in str(error)
+    except ValueError:  # its text repeats what is no number
         return record("call", exc_info=sys.exc_info())
     raise AssertionError("it is a number")
 

@@ -31,6 +31,7 @@ from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
 from gateway.transport.rpc.errors import DOMAIN, error_status
 from gateway.transport.rpc.results import response_bytes, result_message
 from gateway.v1.account_service_pb2 import GetAccountRequest
+from gateway.v1.edit_pb2 import Edit
 from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse, Result
 
 M = TypeVar("M", bound=Message)

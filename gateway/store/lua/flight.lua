@@ -58,6 +58,8 @@ local function open_at(record)
 end
 
 -- Writes the whole record; it lives for `keep` milliseconds more than it is waited for.
+-- A server whose memory is full allows DEL, and after a first write the rest of a script: so it takes
+-- flights all the same. They are small, live for minutes, and without them every replica would pay.
 local function save(key, record, time, keep)
   local flat = {}
   local function add(name, value)

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 the flight's record
 -- ARGV  1 replica   2 token of the lead, should this become one   3 epoch up to which endings are passed
---       over   4 time-out of the operation, ms   5 lease, ms   6 longest wait of a follower, ms
+--       over; below zero: all of them, the caller is new   4 time-out of the operation, ms   5 lease, ms   6 longest wait of a follower, ms
 --       7 attempts that takeovers may pay for   8 life of what is over, ms
 -- Answer  {'lead', epoch, attempts before}   {'follow', epoch, ms to wait at most}
 --         {'ended', epoch, outcome, message}
@@ -20,6 +20,10 @@ local takeovers, keep = tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = now()
 local record = read(KEYS[1])
 
+local function is_its_own_ending()
+  return seen >= 0 and record.epoch > seen
+end
+
 local function lead(attempts)
   local last = math.max(seen, record and record.epoch or 0)
   local mine = {
@@ -34,7 +38,8 @@ end
 local function hear_the_end()
   local buyer = record.buyers[replica]
   if record.outcome == 'unshared' and (not buyer or buyer == token) then
-    redis.call('HSET', KEYS[1], 'buyer:' .. replica, token)
+    record.buyers[replica] = token
+    save(KEYS[1], record, time, keep)
     return { 'alone', record.epoch, 0 }
   end
   return { 'ended', record.epoch, record.outcome, record.message }
@@ -45,8 +50,9 @@ local function follow()
   for _ in pairs(record.followers) do
     noted = noted + 1
   end
-  if noted < MOST_FOLLOWERS then
-    redis.call('HSET', KEYS[1], 'follower:' .. replica, 1)
+  if noted < MOST_FOLLOWERS and not record.followers[replica] then
+    record.followers[replica] = 1
+    save(KEYS[1], record, time, keep)
   end
   return { 'follow', record.epoch, math.min(open_at(record) - time, longest) }
 end
@@ -56,7 +62,7 @@ if not record then
 elseif record.phase == 'free' then
   return lead(record.attempts)
 elseif record.phase == 'ended' then
-  return record.epoch > seen and hear_the_end() or lead(0)
+  return is_its_own_ending() and hear_the_end() or lead(0)
 elseif record.token == token then
   record.lease = time + lease
   save(KEYS[1], record, time, keep)
@@ -68,4 +74,4 @@ elseif record.phase == 'prepared' then
 elseif record.attempts < takeovers then
   return lead(record.attempts + 1)
 end
-return record.epoch > seen and { 'unknown', record.epoch } or lead(0)
+return is_its_own_ending() and { 'unknown', record.epoch } or lead(0)

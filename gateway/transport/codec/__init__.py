@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.domain.edit import Operation
-from gateway.transport.codec.message import INLINE_BYTES, SHA256, draft_from_message
+from gateway.transport.codec.message import INLINE_BYTES, SHA256, MessageCodec, draft_from_message
 from gateway.transport.codec.resolve import proto_path, wire_names
 from gateway.transport.codec.schema import BILLED_AS, Group, compile_group
 from gateway.transport.codec.wire import WireCodec, WireFile
@@ -15,10 +17,12 @@ __all__ = [
     "INLINE_BYTES",
     "SHA256",
     "Group",
+    "MessageCodec",
     "WireCodec",
     "WireFile",
     "compile_schemas",
     "draft_from_message",
+    "message_codecs",
     "proto_path",
     "wire_names",
 ]
@@ -29,4 +33,13 @@ def compile_schemas() -> dict[Operation, Group]:
     return {
         Operation.EDIT: compile_group(Edit.DESCRIPTOR),
         Operation.SEGMENT: compile_group(Segment.DESCRIPTOR),
+    }
+
+
+def message_codecs(schemas: Mapping[Operation, Group]) -> dict[Operation, MessageCodec]:
+    """Return what reads the messages of each operation."""
+    kinds = {Operation.EDIT: Edit, Operation.SEGMENT: Segment}
+    return {
+        operation: MessageCodec(schemas[operation], operation, kind)
+        for operation, kind in kinds.items()
     }

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from aiohttp import web
 
@@ -45,29 +45,20 @@ class BodyReader:
         # Several pictures may stand in one edit; all of them together are bounded too.
         together = 3 * picture if operation is Operation.EDIT else picture + _MIB
         self._limits = FormLimits(body=together, file=picture)
-        self._read_query = lru_cache(_REPEATED)(self._read_fresh_query)
+        self._query = lru_cache(_REPEATED)(partial(parse_urlencoded, limits=self._limits))
 
     async def read(self, request: web.Request, tenant: Tenant) -> Draft:
         """Read query, headers and body. Raises InvalidRequest and BodyTooLarge."""
         mode = cache_mode(request)
         key = idempotency_key(request.headers.get(_IDEMPOTENCY), _IDEMPOTENCY)
-        raw_query, headers = request.rel_url.raw_query_string, _lower(request.headers)
-        if request.method == "GET":
-            draft = self._read_query(raw_query, tuple(headers.items()), tenant)
-        else:
-            query = parse_urlencoded(raw_query, self._limits)
-            form = await self._form(request, query)
-            files = [WireFile(part.name, part.data, part.ref) for part in form.files]
-            draft = self._codec.read(query + form.fields, files, headers, tenant)
+        query = self._query(request.rel_url.raw_query_string)
+        form = Form() if request.method == "GET" else await self._form(request, query)
+        files = [WireFile(part.name, part.data, part.ref) for part in form.files]
+        fields = query + form.fields
+        draft = self._codec.read(fields, files, _lower(request.headers), tenant)
         if mode is CacheMode.DEFAULT and key is None:
             return draft
         return replace(draft, mode=mode, idempotency_key=key)
-
-    def _read_fresh_query(
-        self, query: str, headers: tuple[tuple[str, str], ...], tenant: Tenant
-    ) -> Draft:
-        """Read a call without a body."""
-        return self._codec.read(parse_urlencoded(query, self._limits), (), dict(headers), tenant)
 
     async def _form(self, request: web.Request, query: tuple[tuple[str, str], ...]) -> Form:
         """Read a body: a form, JSON of an older client, or the picture itself beside its query."""

@@ -26,7 +26,7 @@ from gateway.transport.codec import (
     BILLED_AS,
     INLINE_BYTES,
     Group,
-    draft_from_message,
+    message_codecs,
     proto_path,
 )
 from gateway.transport.idempotency import idempotency_key
@@ -103,6 +103,7 @@ class _Door:
     def __init__(self, editor: Editor, schemas: Mapping[Operation, Group]) -> None:
         self._editor = editor
         self._schemas = schemas
+        self._codecs = message_codecs(schemas)
 
     async def edit_image(self, raw: bytes, call: Call) -> bytes:
         read = self._reader(raw, edits.EditImageRequest, Operation.EDIT, INLINE_BYTES)
@@ -135,10 +136,10 @@ class _Door:
             mode = _mode(request.cache_mode)
             match request.WhichOneof("call"):
                 case "edit":
-                    return replace(self._draft(planned, request.edit, tenant), mode=mode)
+                    return replace(self._codecs[planned].read(request.edit, tenant), mode=mode)
                 case "segment":
                     planned = Operation.SEGMENT
-                    return replace(self._draft(planned, request.segment, tenant), mode=mode)
+                    return replace(self._codecs[planned].read(request.segment, tenant), mode=mode)
             raise EnvelopeError([Violation("call", Code.VALUE_MISSING, "needs edit or segment")])
 
         plan = await self._editor.plan(call, read)
@@ -178,13 +179,10 @@ class _Door:
             except InvalidRequest as error:
                 raise EnvelopeError(error.violations) from None
             mode = _mode(request.cache_mode)
-            draft = self._draft(operation, getattr(request, field), tenant)
+            draft = self._codecs[operation].read(getattr(request, field), tenant)
             return replace(draft, mode=mode, inline=inline, idempotency_key=key)
 
         return read
-
-    def _draft(self, operation: Operation, message: Message, tenant: Tenant) -> Draft:
-        return draft_from_message(self._schemas[operation], operation, message, tenant)
 
 
 def _mode(value: edits.CacheMode.ValueType) -> CacheMode:
