@@ -28,30 +28,36 @@ def edit_digest(edit: Edit, *, sandbox: bool) -> str:
     Equal digests mean the same picture by the upstream's own reading; different spellings of one value
     are equal only where the design lists them.
     """
-    images = {slot.name: f"{slot.image.sha256}:{slot.image.size}" for slot in edit.images}
-    parts = edit.once(("digest", sandbox), lambda: _parts(edit, sandbox=sandbox))
-    sized = (part if isinstance(part, bytes) else _sized(images[part]) for part in parts)
-    return hashlib.sha256(b"".join(sized)).hexdigest()
+    images = {slot.name: slot.image for slot in edit.images}
+    runs, rest = edit.once(("digest", sandbox), lambda: _runs(edit, sandbox=sandbox))
+    hasher = hashlib.sha256()
+    for run, slot in runs:
+        hasher.update(run + _sized(f"{images[slot].sha256}:{images[slot].size}"))
+    hasher.update(rest)
+    return hasher.hexdigest()
 
 
-def _parts(edit: Edit, *, sandbox: bool) -> tuple[bytes | str, ...]:
-    """Return the encoding in pieces; where a picture's value belongs stands the name of its slot."""
-    parts: list[bytes | str] = [
-        _sized(FORMAT_VERSION),
-        _sized(edit.operation.value),
-        _sized("sandbox" if sandbox else "live"),
-    ]
+def _runs(edit: Edit, *, sandbox: bool) -> tuple[list[tuple[bytes, str]], bytes]:
+    """Return the encoding up to the value of each picture, with its slot's name, and the rest."""
+    runs: list[tuple[bytes, str]] = []
+    run = _sized(FORMAT_VERSION) + _sized(edit.operation.value)
+    run += _sized("sandbox" if sandbox else "live")
     drop_defaults = not edit.uses_template
     fields = [_field(p) for p in edit.parameters if not (drop_defaults and p.same_as_absent)]
-    fields += [(slot.name, Kind.IMAGE, slot.name) for slot in edit.images]
+    fields += [(slot.name, Kind.IMAGE, None) for slot in edit.images]
     fields += [_field(p) for p in edit.headers]
     for name, kind, value in sorted(fields, key=lambda item: item[0]):
-        parts += (kind.value, _sized(name), value)
-    return tuple(parts)
+        run += kind.value + _sized(name)
+        if value is None:
+            runs.append((run, name))
+            run = b""
+        else:
+            run += _sized(value)
+    return runs, run
 
 
-def _field(parameter: Parameter) -> tuple[str, Kind, bytes | str]:
-    return parameter.name, parameter.kind, _sized(parameter.canonical)
+def _field(parameter: Parameter) -> tuple[str, Kind, str | None]:
+    return parameter.name, parameter.kind, parameter.canonical
 
 
 def _sized(text: str) -> bytes:

@@ -160,7 +160,7 @@ async def world(
     settings: EmulatorSettings | None = None,
     *,
     changes: Mapping[str, Any] | None = None,
-    timeout: str | None = None,
+    timeout: str | None = None,  # noqa: ASYNC109 - of upstream calls, not of this one
 ) -> AsyncIterator[World]:
     """Run everything on free ports.
 
@@ -180,7 +180,7 @@ async def replica(
     settings: EmulatorSettings | None = None,
     *,
     changes: Mapping[str, Any] | None = None,
-    timeout: str | None = None,
+    timeout: str | None = None,  # noqa: ASYNC109 - of upstream calls, not of this one
 ) -> AsyncIterator[World]:
     """Run a gateway before an emulator that runs already, which has these `settings`."""
     settings = settings or _SETTINGS
