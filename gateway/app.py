@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from gateway.auth import HashedKeys
-from gateway.backing import StartError, lives, open_backing
+from gateway.backing import Backing, StartError, lives, open_backing
 from gateway.config import Config
 from gateway.domain.retries import RetryBudget
 from gateway.flights import Flights
@@ -92,53 +92,58 @@ async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
         backing = await open_backing(config, stack, metrics)
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
-        accounts = AccountReader(client, settings.keys)
-        flights = Flights(backing.board)
-        metrics.watch_degraded(lambda: flights.alone)
-        keychain = ObservedUpstream(Keychain(client, settings.keys), metrics)
-        purchasing = Purchasing(
-            upstream=RetryingUpstream(keychain, RetryBudget()),
-            results=backing.cache,
-            blobs=backing.cache,
-            replays=backing.replays,
-            lives=lives(config),
-            times=CallTimes(settings.timeouts.edit, settings.timeouts.generative),
-            clock=time.time,
-        )
         tenants = config.tenants_by_credential()
         keys = HashedKeys(tenants, config.admins_by_credential(), denied=backing.marks)
         pipeline = Pipeline(
             authenticator=keys,
-            accounts=accounts,
+            accounts=AccountReader(client, settings.keys),
             epochs=backing.marks,
             blobs=backing.cache,
-            purchasing=purchasing,
-            flights=flights,
+            purchasing=_purchasing(config, settings, backing, client, metrics),
+            flights=Flights(backing.board),
         )
-        editor = ObservedEditor(pipeline, metrics)
-        schemas = compile_schemas()
-        desk = AdminDesk(
-            keys, backing.marks, {tenant.id: tenant.scope for tenant in tenants.values()}
-        )
-        grace = settings.timeouts.generative + _AFTER_LONGEST_CALL
-        listen = config.listen
-        gateway = Gateway(
-            rest=HttpServer(
-                rest_app(editor, schemas), listen.rest.host, listen.rest.port, grace=grace
-            ),
-            grpc=RpcServer(editor, schemas, desk, str(listen.grpc)),
-            ops=HttpServer(
-                ops_app(metrics.render, lambda: gateway.ready),
-                listen.ops.host,
-                listen.ops.port,
-                grace=1.0,
-            ),
-            flights=flights,
-            grace=grace,
-        )
+        metrics.watch_degraded(lambda: pipeline.flights.alone)
+        scopes = {tenant.id: tenant.scope for tenant in tenants.values()}
+        gateway = _doors(config, pipeline, AdminDesk(keys, backing.marks, scopes), metrics)
         stack.push_async_callback(gateway.stop)
         await gateway.start()
         yield gateway
+
+
+def _purchasing(
+    config: Config,
+    settings: UpstreamSettings,
+    backing: Backing,
+    client: PhotoroomClient,
+    metrics: Metrics,
+) -> Purchasing:
+    keychain = ObservedUpstream(Keychain(client, settings.keys), metrics)
+    return Purchasing(
+        upstream=RetryingUpstream(keychain, RetryBudget()),
+        results=backing.cache,
+        blobs=backing.cache,
+        replays=backing.replays,
+        lives=lives(config),
+        times=CallTimes(settings.timeouts.edit, settings.timeouts.generative),
+        clock=time.time,
+    )
+
+
+def _doors(config: Config, pipeline: Pipeline, desk: AdminDesk, metrics: Metrics) -> Gateway:
+    editor = ObservedEditor(pipeline, metrics)
+    schemas = compile_schemas()
+    grace = config.upstream.timeouts.generative + _AFTER_LONGEST_CALL
+    rest, ops = config.listen.rest, config.listen.ops
+    gateway = Gateway(
+        rest=HttpServer(rest_app(editor, schemas), rest.host, rest.port, grace=grace),
+        grpc=RpcServer(editor, schemas, desk, str(config.listen.grpc)),
+        ops=HttpServer(
+            ops_app(metrics.render, lambda: gateway.ready), ops.host, ops.port, grace=1.0
+        ),
+        flights=pipeline.flights,
+        grace=grace,
+    )
+    return gateway
 
 
 def upstream_settings(config: Config) -> UpstreamSettings:
