@@ -24,9 +24,11 @@ from gateway.domain.edit import ImageRef
 from gateway.domain.errors import (
     BlobMissing,
     DeadlineExceeded,
+    GatewayError,
     InvalidRequest,
     NotCached,
     NotKept,
+    UpstreamRefused,
     Violation,
 )
 from gateway.domain.examine import examine
@@ -128,9 +130,14 @@ class Pipeline:
             if draft.mode is CacheMode.ONLY_IF_CACHED:
                 raise NotCached("No stored result answers this call, and nothing else was wanted.")
             trip = self.purchasing.trip(order, await self._complete(order))
-            goods, bought = await self.flights.fly(order.flight, trip)
-            if bought:
-                return goods
+            try:
+                goods, took_off = await self.flights.fly(order.flight, trip)
+            except GatewayError as error:
+                # The leader noted it under its own key; who flew along may have another one.
+                await self.purchasing.note_failure(order, error)
+                raise
+            if took_off and not goods.cache.tier:
+                return goods  # bought, and noted, by this call
             stored = goods.shared()
         await self.purchasing.note(order, stored)
         return stored
@@ -155,7 +162,11 @@ class Pipeline:
         if violations:
             return Plan(violations, warnings, "", 0, unseeded, hit=False)
         key = (await self._order(call, caller, draft)).key
-        hit = is_read(draft.edit, draft.mode) and await self.purchasing.find(key) is not None
+        try:
+            hit = is_read(draft.edit, draft.mode) and await self.purchasing.find(key) is not None
+        except UpstreamRefused as refusal:  # a stored one: the call itself would draw it too
+            found = Violation("imageFile", refusal.reason, refusal.message)
+            return Plan((found,), warnings, "", 0, unseeded, hit=True)
         free = hit or draft.mode is CacheMode.ONLY_IF_CACHED
         cost = 0 if free else CREDITS.of(draft.edit.operation, sandbox=caller.sandbox)
         return Plan((), warnings, key.digest, cost, unseeded, hit)

@@ -170,6 +170,11 @@ class Purchasing:
             ),
         )
 
+    async def note_failure(self, order: Order, error: GatewayError) -> None:
+        """Note under the order's idempotency key an error that may have cost."""
+        if error.ending in {Ending.SPENT, Ending.UNKNOWN}:
+            await self._close(order, Replay(reason=error.reason, message=error.message))
+
     async def hand_over(self, order: Order, goods: Goods) -> Goods:
         """Keep a picture that goes by reference for `BLOB_LIFE`: its result may live shorter."""
         inline, left = order.draft.inline, goods.cache.ttl or 0.0
@@ -207,8 +212,7 @@ class Purchasing:
         if isinstance(error, UpstreamRefused) and error.certain and _depends_on_itself(order.draft):
             refusal = Answer(error.message.encode(), _REFUSAL)
             await self.results.store(order.key, refusal, cost_milli=0, ttl=self.lives.refusal)
-        if error.ending in {Ending.SPENT, Ending.UNKNOWN}:
-            await self._close(order, Replay(reason=error.reason, message=error.message))
+        await self.note_failure(order, error)
 
     async def _close(self, order: Order, replay: Replay) -> None:
         if order.slot is None:
@@ -232,13 +236,17 @@ class _Trip:
         return self.purchasing.timeout_of(self.purchase.edit)
 
     async def look(self, *, landed: bool) -> Goods | None:
-        """Look again: between the first look and the lead, another may have stored the result."""
+        """Look again: between the first look and the lead, another may have stored the result.
+
+        The idempotency key comes first, as a call that may not read the cache is bought once under it too.
+        """
         draft = self.order.draft
-        if landed and not is_merged(draft.edit, draft.mode):
-            return await self.purchasing.replay(self.order)
-        if landed or is_read(draft.edit, draft.mode):
+        if landed and is_merged(draft.edit, draft.mode):
             return await self.purchasing.find(self.order.key)
-        return None
+        replayed = await self.purchasing.replay(self.order)
+        if replayed is not None or not is_read(draft.edit, draft.mode):
+            return replayed
+        return await self.purchasing.find(self.order.key)
 
     async def lead(self, boarding: Boarding) -> Landed[Goods]:
         await boarding.sent()

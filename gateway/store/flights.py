@@ -103,7 +103,7 @@ class RedisFlights:
             answer = await self._ask(call)
         except asyncio.CancelledError:
             # Nobody is there to lead, should this have become a lead: give it back soon.
-            self._unheard[token] = self._calls.fail(Lead(flight, epoch=0, token=token))
+            self._owe(token, self._calls.fail(Lead(flight, epoch=0, token=token)))
             raise
         joined = read_joined(flight, token, answer)
         if isinstance(joined, Lead):
@@ -143,13 +143,19 @@ class RedisFlights:
         return answer
 
     async def _end(self, lead: Lead, call: ScriptCall) -> None:
-        """Say how a lead ended; until Redis has heard it, the renewal says it again."""
+        """Say how a lead ended; where Redis may not have heard it, the renewal says it again."""
         self._held.pop(lead.token, None)
-        self._unheard[lead.token] = call
+        try:
+            await self._ask(call)
+        except (BoardUnavailable, asyncio.CancelledError):
+            self._owe(lead.token, call)
+            raise
+        self._unheard.pop(lead.token, None)
+
+    def _owe(self, token: str, call: ScriptCall) -> None:
+        self._unheard[token] = call
         if len(self._unheard) > _MOST_UNHEARD:
             del self._unheard[next(iter(self._unheard))]
-        await self._ask(call)
-        self._unheard.pop(lead.token, None)
 
     def _let_go(self, held: Held) -> None:
         if self._held.pop(held.lead.token, None) is not None:
@@ -161,18 +167,18 @@ class RedisFlights:
             await asyncio.sleep(self._rules.lease / 3000)
 
     async def _renew(self) -> None:
-        """Say again what Redis has not heard, and renew all leases, in one exchange each."""
-        unheard = dict(islice(self._unheard.items(), _BATCH))
-        if unheard:
-            await run(self._link, *unheard.values())
-            for token in unheard:
-                self.counts.retold += self._unheard.pop(token, None) is not None
+        """Renew all leases in one exchange; then say again what Redis has not heard."""
         held = list(self._held.values())
         batches = [held[start : start + _BATCH] for start in range(0, len(held), _BATCH)]
         if batches:
             answers = await run(self._link, *map(self._calls.renew, batches))
             kept = [one for answer in answers for one in answer]
             self._notice(held, kept)
+        unheard = dict(islice(self._unheard.items(), _BATCH))
+        if unheard:
+            await run(self._link, *unheard.values())
+            for token in unheard:
+                self.counts.retold += self._unheard.pop(token, None) is not None
 
     def _notice(self, held: Sequence[Held], kept: Sequence[int]) -> None:
         """Let go the leads that were replaced before they have sent."""

@@ -17,9 +17,9 @@ def idempotency_key(text: str | None, field: str) -> str | None:
 
     Raises InvalidRequest for anything but 1 to 255 visible ASCII characters.
     """
-    if not text:
+    if text is None:
         return None
-    bare = text[1:-1] if len(text) > 2 and text[0] == text[-1] == '"' else text
+    bare = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     if not _KEY.fullmatch(bare):
         why = "must be 1 to 255 visible ASCII characters"
         raise InvalidRequest([Violation(field, Code.BAD_FORMAT, why)])

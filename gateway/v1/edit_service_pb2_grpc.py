@@ -95,7 +95,7 @@ class EditServiceServicer(object):
         `IDEMPOTENCY_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
-        - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.
+        - RESOURCE_EXHAUSTED: the message has more than 4 MiB. gRPC itself refuses it, without a reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,7 @@ class EditServiceStub:
       `IDEMPOTENCY_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where there is one.
     - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
     - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
-    - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.
+    - RESOURCE_EXHAUSTED: the message has more than 4 MiB. gRPC itself refuses it, without a reason.
     """
     StreamEditImage: _aio.UnaryStreamMultiCallable[_edit_service_pb2.StreamEditImageRequest, _edit_service_pb2.StreamEditImageResponse]
     """StreamEditImage is EditImage for results of any size: the picture comes in pieces behind what is known of it.
@@ -97,7 +97,7 @@ class EditServiceServicer(metaclass=_abc_1.ABCMeta):
           `IDEMPOTENCY_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
-        - RESOURCE_EXHAUSTED `BODY_TOO_LARGE`: the message is over the limit.
+        - RESOURCE_EXHAUSTED: the message has more than 4 MiB. gRPC itself refuses it, without a reason.
         """
 
     @_abc_1.abstractmethod

@@ -63,7 +63,7 @@ async def fleet(
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         yield [
-            await stack.enter_async_context(replica(emulator, settings, changes=changes))
+            await stack.enter_async_context(replica(emulator, changes=changes))
             for _ in range(count)
         ]
 

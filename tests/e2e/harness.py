@@ -166,10 +166,9 @@ async def world(
 
     `changes` replaces top-level keys of the configuration; `timeout` bounds every upstream call.
     """
-    settings = settings or _SETTINGS
     async with (
-        Emulator(settings) as emulator,
-        replica(emulator, settings, changes=changes, timeout=timeout) as w,
+        Emulator(settings or _SETTINGS) as emulator,
+        replica(emulator, changes=changes, timeout=timeout) as w,
     ):
         yield w
 
@@ -177,13 +176,12 @@ async def world(
 @asynccontextmanager
 async def replica(
     emulator: Emulator,
-    settings: EmulatorSettings | None = None,
     *,
     changes: Mapping[str, Any] | None = None,
     timeout: str | None = None,  # noqa: ASYNC109 - of upstream calls, not of this one
 ) -> AsyncIterator[World]:
-    """Run a gateway before an emulator that runs already, which has these `settings`."""
-    settings = settings or _SETTINGS
+    """Run a gateway before an emulator that runs already."""
+    settings = emulator.settings
     async with AsyncExitStack() as stack:
         document = _document(emulator.url, settings) | dict(changes or {})
         if timeout is not None:

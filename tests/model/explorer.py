@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.model.flights_model import Model, State
+from tests.model.flight_state import State
+from tests.model.flights_model import Model
 
 __all__ = ["BrokenPromise", "Explored", "explore"]
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.model.board import Law, Leases
 from tests.model.explorer import BrokenPromise, Explored, explore
-from tests.model.flights_model import Faults, Model, State, Where
+from tests.model.flight_state import Faults, State, Where
+from tests.model.flights_model import Model
 
 
 def explored(model: Model) -> Explored:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from gateway.ports import BoardUnavailable, Ended, Follow, Joined, Lead
-from gateway.store.connect import TIME_OUTS, connect
+from gateway.store.connect import connect
 from gateway.store.flight_calls import FlightRules, FlightScripts
 from gateway.store.flights import RedisFlights
 from gateway.store.keyspace import WAKE_PREFIX, flight_key
@@ -21,6 +21,8 @@ from gateway.store.scripts import Script
 __all__ = ["FlightWorld", "Replica", "persistently", "set_time", "timed_scripts", "until"]
 
 TIMEOUT = 60.0
+PATIENT = TimeOuts(connect=10.0, operation=10.0)
+"""A busy machine is no outage; tests of outages bring their own."""
 NOW = re.compile(r"^local function now\(\) .* end$", re.MULTILINE)
 T = TypeVar("T")
 
@@ -100,7 +102,7 @@ class FlightWorld:
     @classmethod
     @asynccontextmanager
     async def at(
-        cls, url: str, rules: FlightRules | None = None, time_outs: TimeOuts = TIME_OUTS
+        cls, url: str, rules: FlightRules | None = None, time_outs: TimeOuts = PATIENT
     ) -> AsyncIterator[FlightWorld]:
         async with AsyncExitStack() as stack:
             world = cls(url, stack, rules or FlightRules(), time_outs)

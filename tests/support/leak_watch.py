@@ -12,7 +12,7 @@ import base64
 import logging
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 import pytest
@@ -76,7 +76,7 @@ class LeakWatch(logging.Handler):
         self._found += [f"logged by {where}: ...{found}..." for found in leaks(*texts)]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self) -> Iterator[None]:
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
         """See what production logs. Tests may set up logging themselves, which drops all handlers."""
         root = logging.getLogger()
         level = root.level
@@ -89,9 +89,11 @@ class LeakWatch(logging.Handler):
             root.setLevel(level)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Iterator[None]:
+    def pytest_runtest_makereport(
+        self,
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Fail the phase of the test in which something leaked."""
-        report: pytest.TestReport = yield
+        report = yield
         if self._found:
             report.outcome = "failed"
             report.longrepr = "\n".join([f"{report.longrepr or ''}", *self._found])

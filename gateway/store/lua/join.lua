@@ -1,8 +1,9 @@
 -- Lead a flight, follow its leader, or hear how it ended.
 --
 -- KEYS  1 the flight's record
--- ARGV  1 replica   2 token of the lead, should this become one   3 epoch up to which endings are passed
---       over; below zero: all of them, the caller is new   4 time-out of the operation, ms   5 lease, ms   6 longest wait of a follower, ms
+-- ARGV  1 replica   2 token of the lead, should this become one
+--       3 epoch up to which endings are passed over; below zero: all of them, the caller is new
+--       4 time-out of the operation, ms   5 lease, ms   6 longest wait of a follower, ms
 --       7 attempts that takeovers may pay for   8 life of what is over, ms
 -- Answer  {'lead', epoch, attempts before}   {'follow', epoch, ms to wait at most}
 --         {'ended', epoch, outcome, message}

@@ -6,7 +6,7 @@
 --
 -- Invariants:
 --   * The request of a slot never changes while the record lives.
---   * A second call changes nothing but the time that the record has to live.
+--   * A second call changes nothing, and the record does not live longer for it: its picture does not.
 local request = redis.call('HGET', KEYS[1], 'request')
 if not request then
   redis.call('HSET', KEYS[1], 'request', ARGV[1])

@@ -19,7 +19,7 @@ __all__ = ["LONGEST_SETTINGS", "MOST_SETTINGS", "DraftBuilder"]
 MOST_SETTINGS = 1024
 LONGEST_SETTINGS = 4096
 """Settings that are kept as they were read, of each operation at each door, and characters of the longest
-ones: the same few are sent with picture after picture. A draft that is kept holds no picture."""
+ones: the same few are sent with picture after picture. The picture itself is not kept."""
 
 _EXTRA_NAME = re.compile(rf"[A-Za-z0-9_.\[\]-]{{1,{LONGEST_NAME}}}")
 _HEADER_TEXT = re.compile(r"[!-~](?:[ -~]*[!-~])?")

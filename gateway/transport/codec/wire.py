@@ -69,7 +69,8 @@ class WireCodec:
         Of `headers`, lower-case, those that begin with `pr-` are read.
         """
         slots = self._slots(files)
-        if slots is None or sum(len(text) for _, text in texts) > LONGEST_SETTINGS:
+        settings = (*texts, *headers.items())
+        if slots is None or sum(len(n) + len(text) for n, text in settings) > LONGEST_SETTINGS:
             return self._walk(texts, files, headers, tenant)
         draft = self._settings(tuple(texts), tuple(headers.items()), tenant)
         if not files:
@@ -78,11 +79,15 @@ class WireCodec:
         return replace(draft, edit=draft.edit.on(*slots), pictures=pictures)
 
     def _slots(self, files: Sequence[WireFile]) -> list[ImageSlot] | None:
-        """Return the slots that the files fill; None when the walk has to judge them."""
+        """Return the slots that the files fill; None when the walk has to judge them.
+
+        It judges items of lists and maps too: of their names there is no end, and what is known of an
+        edit is known by the names of its slots.
+        """
         slots = {}
         for file in files:
-            found = self._find(file.name)
-            if found is None or found.lists or not isinstance(found.node, Slot):
+            found = self._plain.get(file.name)
+            if found is None or not isinstance(found.node, Slot):
                 return None
             slots[file.name] = ImageSlot(file.name, file.ref)
         return [slots[name] for name in sorted(slots)] if len(slots) == len(files) else None

@@ -30,8 +30,10 @@ _MIB = 1024 * 1024
 _JSON_SLACK = 64 * 1024
 _LONGEST_NAME = 256
 _IDEMPOTENCY = "Idempotency-Key"
-_REPEATED = 512
-"""Queries that are kept as they were read: a link is followed again and again. One has 8 KiB at most."""
+_REPEATED = 1024
+_LONGEST_REPEATED = 4096
+"""Queries that are kept as they were read, and characters of the longest one: a link is followed again
+and again."""
 
 
 class BodyReader:
@@ -45,13 +47,14 @@ class BodyReader:
         # Several pictures may stand in one edit; all of them together are bounded too.
         together = 3 * picture if operation is Operation.EDIT else picture + _MIB
         self._limits = FormLimits(body=together, file=picture)
-        self._query = lru_cache(_REPEATED)(partial(parse_urlencoded, limits=self._limits))
+        self._parse = partial(parse_urlencoded, limits=self._limits)
+        self._parse_again = lru_cache(_REPEATED)(self._parse)
 
     async def read(self, request: web.Request, tenant: Tenant) -> Draft:
         """Read query, headers and body. Raises InvalidRequest and BodyTooLarge."""
         mode = cache_mode(request)
         key = idempotency_key(request.headers.get(_IDEMPOTENCY), _IDEMPOTENCY)
-        query = self._query(request.rel_url.raw_query_string)
+        query = self._read_query(request.rel_url.raw_query_string)
         form = Form() if request.method == "GET" else await self._form(request, query)
         files = [WireFile(part.name, part.data, part.ref) for part in form.files]
         fields = query + form.fields
@@ -59,6 +62,9 @@ class BodyReader:
         if mode is CacheMode.DEFAULT and key is None:
             return draft
         return replace(draft, mode=mode, idempotency_key=key)
+
+    def _read_query(self, raw: str) -> tuple[tuple[str, str], ...]:
+        return (self._parse_again if len(raw) <= _LONGEST_REPEATED else self._parse)(raw)
 
     async def _form(self, request: web.Request, query: tuple[tuple[str, str], ...]) -> Form:
         """Read a body: a form, JSON of an older client, or the picture itself beside its query."""

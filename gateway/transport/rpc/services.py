@@ -175,7 +175,7 @@ class _Door:
             field = _FIELD[operation]
             require(request, field)
             try:
-                key = idempotency_key(request.idempotency_key, "idempotency_key")
+                key = idempotency_key(request.idempotency_key or None, "idempotency_key")
             except InvalidRequest as error:
                 raise EnvelopeError(error.violations) from None
             mode = _mode(request.cache_mode)

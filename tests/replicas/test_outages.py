@@ -1,0 +1,216 @@
+"""Redis is restarted, fails over, hangs, and is emptied while 200 edits are in flight.
+
+What may be bought then: a replica merges its own calls and keeps what it bought, so it buys an edit
+once at most, whatever Redis does. Over replicas, an edit whose calls were all answered before the
+trouble began was bought once, for the board worked. So
+
+    edits <= billed <= edits + (edits not wholly answered before the trouble) * (replicas - 1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.emulator import EmulatorSettings, LatencySettings
+from gateway.store.keyspace import TICK
+from tests.client.waiting import until
+from tests.e2e.asks import Ask, edit_of
+from tests.replicas.replicas import DOORS, Answer, Fleet, fleet
+from tests.servers.cluster import Cluster
+from tests.servers.fixtures import StartServer
+from tests.servers.process import Server
+from tests.servers.sentinel import SentinelSet
+from tests.support.pictures import opened
+
+EDITS = 200
+AT_ONCE = 50
+BEFORE = 50  # edits that are answered before the trouble begins
+AFTER = range(EDITS, EDITS + 20)
+REPLICAS = 2
+PAUSE = 3.0
+PATIENCE = 90
+SETTINGS = EmulatorSettings(latency=LatencySettings(edit=(0.1, 0.7)))
+
+Trouble = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Edits by number, each of a colour of its own, and what came of them."""
+
+    f: Fleet
+    picture: bytes
+    answers: dict[int, list[Answer]] = field(default_factory=dict)
+    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    def ask(self, number: int) -> Ask:
+        texts = {"background.color": colour(number), "padding": "0.2"}
+        return edit_of(texts, {"imageFile": self.picture})
+
+    async def edit(self, number: int) -> None:
+        """Ask every replica, at changing doors; every third edit not of all at once."""
+        async with self.free:
+            ask = self.ask(number)
+            calls = [
+                replica.ask(DOORS[(number + i) % 2], ask)
+                for i, replica in enumerate(self.f.replicas)
+            ]
+            if number % 3:
+                answers = await asyncio.gather(*calls)
+            else:
+                answers = [await call for call in calls]
+            self.answers[number] = answers
+
+    def check(self) -> None:
+        """Every caller has the picture of its own edit."""
+        for number, answers in self.answers.items():
+            assert ["200"] * REPLICAS == [answer.outcome for answer in answers]
+            for answer in answers:
+                corner = opened(answer.body).convert("RGB").crop((0, 0, 1, 1)).tobytes()
+                assert colour(number) == f"#{corner.hex()}"
+
+
+def colour(number: int) -> str:
+    """Far from the one of its neighbours."""
+    return f"#{(number * 5003 + 1) % 0x1000000:06x}"
+
+
+async def ride_out(f: Fleet, picture: bytes, trouble: Trouble, heal: Callable[[], None]) -> None:
+    """Send edits, let the trouble come between them, and look at the bill."""
+    numbers = Numbers(f, picture)
+    edits = [asyncio.create_task(numbers.edit(number)) for number in range(EDITS)]
+
+    async def some_are_answered() -> bool:
+        return len(numbers.answers) >= BEFORE
+
+    await until(some_are_answered)
+    exposed = EDITS - len(numbers.answers)
+    await trouble()
+    left = EDITS - len(numbers.answers)
+    await asyncio.gather(*edits)
+
+    numbers.check()
+    bound = EDITS + exposed * (REPLICAS - 1)
+    print(  # noqa: T201 - shown by `pytest -s`
+        f"billed {f.billed} for {EDITS} edits on {REPLICAS} replicas, bound {bound}: {exposed} edits "
+        f"were unanswered when the trouble began, {left} when it ended"
+    )
+    assert EDITS == len(f.bought)
+    assert max(f.bought.values()) <= REPLICAS
+    assert EDITS <= f.billed <= bound
+
+    heal()
+    await the_cache_is_back(numbers)
+    billed = f.billed
+    await asyncio.gather(*(numbers.edit(number) for number in AFTER))
+    numbers.check()
+    assert len(AFTER) == f.billed - billed
+
+
+async def the_cache_is_back(numbers: Numbers) -> None:
+    """Read in vain until every replica reads its Redis again."""
+    nothing = numbers.ask(-1)
+
+    async def is_back() -> bool:
+        for replica in numbers.f.replicas:
+            assert "NOT_CACHED" == (await replica.ask("rest", nothing, buys=False)).outcome
+            if await replica.number("gateway_cache_redis_circuit_open"):
+                return False
+        return True
+
+    await until(is_back)
+
+
+def nothing_to_heal() -> None:
+    """The trouble ended by itself."""
+
+
+async def restarted(server: Server) -> None:
+    server.kill()
+    server.start()
+
+
+async def frozen(server: Server) -> None:
+    server.freeze()
+    try:
+        await asyncio.sleep(PAUSE)  # the trouble itself
+    finally:
+        server.thaw()
+
+
+async def killed(server: Server) -> None:
+    server.kill()
+
+
+def of_the_board(cluster: Cluster) -> Server:
+    """The master that has the board."""
+    masters = cluster.masters()
+    slot = masters[0].admin("CLUSTER", "KEYSLOT", TICK)
+    [owner] = [m for m in masters if m.admin("CLUSTER", "COUNTKEYSINSLOT", slot)]
+    return owner
+
+
+@contextmanager
+def healed(servers: SentinelSet | Cluster) -> Iterator[None]:
+    """Leave servers that others share as they were."""
+    try:
+        yield
+    finally:
+        servers.heal()
+
+
+async def emptied(server: Server) -> None:
+    server.admin("FLUSHALL")
+
+
+TROUBLES = {
+    "restarted": (restarted, ("--appendonly", "yes")),
+    "restarted empty": (restarted, ()),
+    "frozen": (frozen, ()),
+    "emptied": (emptied, ()),
+}
+
+
+@pytest.mark.parametrize(("trouble", "options"), TROUBLES.values(), ids=TROUBLES)
+async def test_no_wrong_picture_and_a_bounded_bill_when_redis_is(
+    trouble: Callable[[Server], Awaitable[None]],
+    options: tuple[str, ...],
+    start_server: StartServer,
+    tmp_path: Path,
+    picture: bytes,
+) -> None:
+    server = start_server(*options)
+    async with (
+        fleet(REPLICAS, tmp_path, server.url, settings=SETTINGS) as f,
+        asyncio.timeout(PATIENCE),
+    ):
+        await ride_out(f, picture, lambda: trouble(server), nothing_to_heal)
+
+
+async def test_no_wrong_picture_and_a_bounded_bill_when_sentinels_fail_over(
+    sentinel_set: SentinelSet, tmp_path: Path, picture: bytes
+) -> None:
+    with healed(sentinel_set):
+        async with (
+            fleet(REPLICAS, tmp_path, sentinel_set.url, settings=SETTINGS) as f,
+            asyncio.timeout(PATIENCE),
+        ):
+            await ride_out(f, picture, lambda: killed(sentinel_set.master()), sentinel_set.heal)
+
+
+async def test_no_wrong_picture_and_a_bounded_bill_when_a_cluster_fails_over(
+    redis_cluster: Cluster, tmp_path: Path, picture: bytes
+) -> None:
+    with healed(redis_cluster):
+        async with (
+            fleet(REPLICAS, tmp_path, redis_cluster.url, settings=SETTINGS) as f,
+            asyncio.timeout(PATIENCE),
+        ):
+            of_board = of_the_board(redis_cluster)
+            await ride_out(f, picture, lambda: killed(of_board), redis_cluster.heal)
