@@ -212,7 +212,8 @@ class Flights:
         try:
             value = await trip.look(landed=False)
             if value is not None:
-                await self._end(lead, None)
+                # Somebody stored it meanwhile: said so, all followers look at once.
+                await self._end(lead, STORED)
                 return value
             landed = await trip.lead(Boarding(pass_gate))
         except GatewayError as error:

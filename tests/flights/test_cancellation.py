@@ -57,7 +57,7 @@ async def test_a_flight_cancelled_at_any_resumption_before_it_is_sent_is_given_b
             **options: Any,
         ) -> asyncio.Task[Any]:
             # Python 3.11 gives the factory no name: the flight is told by its coroutine.
-            if work.__qualname__ == Flights._run.__qualname__:
+            if getattr(work, "__qualname__", "") == Flights._run.__qualname__:
                 inner = work
 
                 async def run() -> object:
