@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from bench.flights import measure_flights
 from bench.hits import measure_hits
 from bench.machine import GENERATOR_CORE, describe, on_core
 from bench.misses import measure_misses
@@ -25,10 +26,15 @@ _OUT = Path(__file__).parent / "out" / "last.json"
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="half a minute, and less exact")
+    parser.add_argument("--only", choices=["flights"], help="this alone; it is in no other run")
     args = parser.parse_args()
+    plan = QUICK_RUN if args.quick else FULL_RUN
+    if args.only:
+        print(uvloop.run(measure_flights(plan)))
+        return
     command = "python -m bench" + (" --quick" if args.quick else "")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, on_core(GENERATOR_CORE):
-        results = uvloop.run(_measure(Path(folder), QUICK_RUN if args.quick else FULL_RUN, command))
+        results = uvloop.run(_measure(Path(folder), plan, command))
     print(results.text())
     _OUT.parent.mkdir(exist_ok=True)
     _OUT.write_text(results.json())

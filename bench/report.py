@@ -13,7 +13,7 @@ from bench.rounds import FULL
 from bench.starts import Starts
 from bench.stats import Spread
 
-__all__ = ["Results"]
+__all__ = ["Results", "table"]
 
 _MIB_GOAL = 150
 _READY_GOAL = 1.5
@@ -47,12 +47,12 @@ class Results:
         yield f"Sent: {self.asked_bytes:,} bytes of picture; answered: {self.answered_bytes:,}."
         yield "Median (least..most) of the rounds. CPU: user and system time of the server a call."
         yield ""
-        yield from _table(_COST, [_cost(hit) for hit in self.hits])
-        yield from _table(_RATE, [_rate(hit) for hit in self.hits])
-        yield from _table(_MISS, [_miss(miss) for miss in self.misses])
-        yield from _table(("start and idle", "goal", "measured"), _starts(self.starts))
+        yield from table(_COST, [_cost(hit) for hit in self.hits])
+        yield from table(_RATE, [_rate(hit) for hit in self.hits])
+        yield from table(_MISS, [_miss(miss) for miss in self.misses])
+        yield from table(("start and idle", "goal", "measured"), _starts(self.starts))
         steps = [(name, spread.text(1)) for name, spread in self.steps.items()]
-        yield from _table(("step, alone", "CPU us"), steps)
+        yield from table(("step, alone", "CPU us"), steps)
 
 
 _COST = (
@@ -128,7 +128,7 @@ def _starts(starts: Starts) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield a Markdown table whose columns stand in line."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     yield _row(head, widths)

@@ -20,7 +20,7 @@ from gateway.domain.caching import CacheMode, is_read
 from gateway.domain.calls import Call, Delivery, Plan
 from gateway.domain.credits import CREDITS
 from gateway.domain.digest import edit_digest
-from gateway.domain.edit import ImageRef
+from gateway.domain.edit import Edit, ImageRef
 from gateway.domain.errors import (
     BlobMissing,
     DeadlineExceeded,
@@ -165,7 +165,7 @@ class Pipeline:
         try:
             hit = is_read(draft.edit, draft.mode) and await self.purchasing.find(key) is not None
         except UpstreamRefused as refusal:  # a stored one: the call itself would draw it too
-            found = Violation("imageFile", refusal.reason, refusal.message)
+            found = Violation(_main_field(draft.edit), refusal.reason, refusal.message)
             return Plan((found,), warnings, "", 0, unseeded, hit=True)
         free = hit or draft.mode is CacheMode.ONLY_IF_CACHED
         cost = 0 if free else CREDITS.of(draft.edit.operation, sandbox=caller.sandbox)
@@ -228,6 +228,11 @@ class Pipeline:
         if violations:
             raise InvalidRequest(violations)
         return pictures
+
+
+def _main_field(edit: Edit) -> str:
+    """Name what a refusal that names no field is about: the first picture, else the first parameter."""
+    return edit.images[0].name if edit.images else edit.parameters[0].name
 
 
 def _not_found(field: str) -> Violation:

@@ -13,7 +13,7 @@ from gateway.emulator import Emulator, FaultRule
 from tests.client.waiting import until
 from tests.e2e.asks import Ask, ask_rest, edit_of, rest_violations, segment_of
 from tests.e2e.harness import World, replica, world
-from tests.e2e.keyed import End, keyed
+from tests.e2e.keyed import keyed
 from tests.e2e.metric_lines import counted
 from tests.e2e.purchases import DOORS
 from tests.servers.fixtures import StartServer
@@ -83,9 +83,9 @@ async def test_a_call_after_the_deadline_joins_the_work_that_goes_on(door: str) 
 async def test_work_that_no_cache_keeps_answers_the_next_call_under_its_key(door: str) -> None:
     async with world(changes=REDIS) as w:
         w.emulator.faults.add(FaultRule(gate="held"))
-        await is_late(w, door, edit_of(), "a key", CacheMode.BYPASS)
+        await is_late(w, door, edit_of(), "a-key", CacheMode.BYPASS)
         await lands(w)
-        end = await keyed(w, door, edit_of(), "a key", CacheMode.BYPASS)
+        end = await keyed(w, door, edit_of(), "a-key", CacheMode.BYPASS)
         assert ("replay", 0, 1000) == (end.source, end.cost, end.saved)
         assert 1 == w.emulator.bill.charges
 

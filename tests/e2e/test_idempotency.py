@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -176,9 +176,7 @@ async def test_a_call_that_ends_just_before_the_next_takes_off_is_not_made_again
     steps, body = Steps(), ImageRef.of(PICTURE)
     steps.blobs[body.sha256] = PICTURE
     book = EndedMeanwhile(Replay(body=body, media_type=ANSWER.media_type, cost_milli=1000))
-    pipeline = replace(
-        steps.pipeline, purchasing=replace(steps.pipeline.purchasing, replays=book)
-    )
+    pipeline = replace(steps.pipeline, purchasing=replace(steps.pipeline.purchasing, replays=book))
     delivery = await pipeline.edit(a_call(), an_edit(steps, mode=mode, idempotency_key=NAME))
     assert ("replay", 0, PICTURE) == (
         delivery.cache.tier,
@@ -315,7 +313,7 @@ LOST = {
     "504 after the charge": (FaultRule(status=504, charged=True, times=1), "OUTCOME_UNKNOWN"),
     "no picture": (FaultRule(wrong=Wrong.EMPTY, times=1), "UPSTREAM_BAD_ANSWER"),
 }
-STATUS = {
+STATUS: Mapping[str, Mapping[str, int | grpc.StatusCode]] = {
     "OUTCOME_UNKNOWN": {"rest": 504, "grpc": Code.ABORTED},
     "UPSTREAM_BAD_ANSWER": {"rest": 502, "grpc": Code.INTERNAL},
 }

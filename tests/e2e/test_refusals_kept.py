@@ -10,6 +10,7 @@ import pytest
 
 from gateway.domain.caching import CacheMode
 from gateway.emulator import Emulator, FaultRule
+from gateway.v1.admin_service_pb2 import PurgeCacheRequest
 from tests.e2e.asks import Ask, edit_of, plan, segment_of, spent
 from tests.e2e.companions import TEMPLATE
 from tests.e2e.fleet import ADMINS, purge
@@ -19,7 +20,6 @@ from tests.e2e.metric_lines import counted
 from tests.e2e.purchases import DOORS
 from tests.servers.fixtures import StartServer
 from tests.support.pictures import png
-from gateway.v1.admin_service_pb2 import PurgeCacheRequest
 
 REDIS = {"redis": "embedded"}
 REFUSED = {
@@ -38,6 +38,7 @@ def corrupt() -> bytes:
 
 EDIT = edit_of({}, {"imageFile": corrupt()})
 SEGMENT = segment_of({}, corrupt())
+DRAWN = edit_of({"imageFromPrompt.prompt": "a cup", "imageFromPrompt.seed": "7"}, {})
 
 
 async def flood(worlds: list[World], ask: Ask, calls: int) -> list[End]:
@@ -105,6 +106,27 @@ async def test_a_refusal_answers_a_call_that_wants_nothing_but_what_is_stored() 
     async with world(changes=REDIS) as w:
         await keyed(w, "rest", EDIT, None)
         assert REFUSED["rest"] == await keyed(w, "rest", EDIT, None, CacheMode.ONLY_IF_CACHED)
+
+
+@pytest.mark.parametrize(
+    ("ask", "field"),
+    [
+        (EDIT, "edit.image_file"),
+        (SEGMENT, "segment.image_file"),
+        (DRAWN, "edit.image_from_prompt.prompt"),
+    ],
+    ids=["edit", "segment", "no picture"],
+)
+async def test_a_plan_of_what_was_refused_tells_the_refusal_and_asks_nobody(
+    ask: Ask, field: str
+) -> None:
+    async with world(changes=REDIS) as w:
+        w.emulator.faults.add(FaultRule(status=400, times=1))
+        await keyed(w, "rest", ask, None)
+        planned = await plan(w, ask)
+        assert [(field, "UPSTREAM_REFUSED")] == [(v.field, v.code) for v in planned.violations]
+        assert (True, 0) == (planned.hit, planned.cost_milli_credits)
+        assert 1 == spent(w)
 
 
 async def test_a_purge_disowns_refusals_too() -> None:

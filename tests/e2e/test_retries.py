@@ -29,7 +29,9 @@ ASKS = pytest.mark.parametrize(
 )
 PLENTY = EmulatorSettings(
     accounts=(
-        AccountSettings("emulator", keys=(KeySettings("k1", UPSTREAM_KEY, requests_per_window=1000),)),
+        AccountSettings(
+            "emulator", keys=(KeySettings("k1", UPSTREAM_KEY, requests_per_window=1000),)
+        ),
     )
 )
 
@@ -58,9 +60,7 @@ async def test_a_500_that_stays_is_told_after_three_requests(door: str, ask: Ask
 async def test_all_callers_of_a_flight_share_its_three_requests() -> None:
     async with world() as w:
         w.emulator.faults.add(FaultRule(status=500, gate="held"))
-        calls = [
-            asyncio.ensure_future(keyed(w, DOORS[n % 2], edit_of(), None)) for n in range(20)
-        ]
+        calls = [asyncio.ensure_future(keyed(w, DOORS[n % 2], edit_of(), None)) for n in range(20)]
         async with asyncio.timeout(WAIT):
             while 20 != sum(f.waiters for f in w.gateway.flights._flights.values()):  # noqa: ASYNC110 - it counts
                 await asyncio.sleep(0.01)
@@ -117,10 +117,7 @@ async def test_retries_stay_within_their_budget() -> None:
         asks = [edit_of({"padding": f"0.{n:03}"}) for n in range(1, calls + 1)]
         ends = await asyncio.gather(*(keyed(w, "rest", ask, None) for ask in asks))
         assert {FAILED["rest"]} == set(ends)
-        assert calls < spent(w) <= calls * 1.1 + 10
-        before = spent(w)
-        assert FAILED["rest"] == await keyed(w, "rest", edit_of({"padding": "0.4"}), None)
-        assert 1 == spent(w) - before
+        assert calls + 10 <= spent(w) <= calls * 1.1 + 10
 
 
 async def asked(w: World, times: int) -> float:

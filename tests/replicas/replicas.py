@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,23 +53,23 @@ class Replica:
     http: aiohttp.ClientSession
     channel: grpc.aio.Channel
 
-    async def ask(self, door: str, ask: Ask, *, buys: bool = True) -> Answer:
-        """Ask with a deadline; fails when nothing has come long after it.
-
-        Without `buys`, only something stored answers.
-        """
+    async def ask(self, door: str, ask: Ask) -> Answer:
+        """Ask with a deadline; fails when nothing has come long after it."""
         async with asyncio.timeout(DEADLINE + _SLACK):
-            return await (self._rest(ask, buys) if door == "rest" else self._grpc(ask))
+            return await (self._rest(ask, {}) if door == "rest" else self._grpc(ask))
 
-    async def _rest(self, ask: Ask, buys: bool) -> Answer:  # noqa: FBT001 - passed on
+    async def look(self, ask: Ask) -> Answer:
+        """Ask for what is stored, and buy nothing."""
+        async with asyncio.timeout(DEADLINE + _SLACK):
+            return await self._rest(ask, {"Gateway-Cache": "only-if-cached"})
+
+    async def _rest(self, ask: Ask, more: Mapping[str, str]) -> Answer:
         form = aiohttp.FormData()
         for name, text in ask.texts.items():
             form.add_field(name, text)
         for name, data in ask.files.items():
             form.add_field(name, data, filename="picture", content_type="image/png")
-        headers = {"x-api-key": CATALOG_KEY, "Request-Timeout": str(DEADLINE)}
-        if not buys:
-            headers["Gateway-Cache"] = "only-if-cached"
+        headers = {"x-api-key": CATALOG_KEY, "Request-Timeout": str(DEADLINE), **more}
         url = f"{self.served.rest_url}/v2/edit"
         try:
             async with self.http.post(url, data=form, headers=headers) as response:

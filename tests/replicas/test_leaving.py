@@ -147,7 +147,7 @@ async def until_followed(state: Server, replicas: int) -> None:
 
 async def until_stored(replica: Replica, ask: Ask) -> None:
     async def is_stored() -> bool:
-        return (await replica.ask("rest", ask, buys=False)).outcome == "200"
+        return (await replica.look(ask)).outcome == "200"
 
     await until(is_stored)
 

@@ -187,7 +187,9 @@ REPLAYS = st.one_of(
     st.builds(Replay, reason=TEXTS, message=TEXTS),
     st.builds(
         Replay,
-        body=st.builds(ImageRef, st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0)),
+        body=st.builds(
+            ImageRef, st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(0)
+        ),
         media_type=TEXTS,
         headers=st.lists(st.tuples(TEXTS, TEXTS), max_size=4).map(tuple),
         cost_milli=st.integers(0, 10**9),
