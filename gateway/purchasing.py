@@ -5,6 +5,7 @@ What comes home are `Goods`, which know nothing of the caller: the pipeline dres
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import uuid
@@ -49,6 +50,9 @@ are kept."""
 
 _REFUSAL: Final = "application/vnd.photoroom-gateway.refusal"
 """Media type of a stored refusal: its body is the upstream's message. Never leaves this module."""
+
+_PAUSES: Final = (0.1, 0.3, 1.0)
+"""Seconds before the book is told again what it did not hear: what it does not know may be bought twice."""
 
 _log = logging.getLogger(__name__)
 
@@ -209,7 +213,7 @@ class Purchasing:
 
     async def _after_failure(self, order: Order, error: GatewayError) -> None:
         """Keep what is certain to repeat, and note under the idempotency key what may have cost."""
-        if isinstance(error, UpstreamRefused) and error.certain and _depends_on_itself(order.draft):
+        if isinstance(error, UpstreamRefused) and error.certain and _is_kept(order.draft):
             refusal = Answer(error.message.encode(), _REFUSAL)
             await self.results.store(order.key, refusal, cost_milli=0, ttl=self.lives.refusal)
         await self.note_failure(order, error)
@@ -217,10 +221,16 @@ class Purchasing:
     async def _close(self, order: Order, replay: Replay) -> None:
         if order.slot is None:
             return
-        try:
-            await self.replays.close(order.slot, order.key.digest, replay)
-        except BoardUnavailable:
-            _log.warning("the outcome under an idempotency key could not be noted")
+        for pause in (*_PAUSES, None):
+            try:
+                await self.replays.close(order.slot, order.key.digest, replay)
+            except BoardUnavailable:
+                if pause is None:
+                    _log.warning("the outcome under an idempotency key could not be noted")
+                    return
+                await asyncio.sleep(pause)
+            else:
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +263,13 @@ class _Trip:
         return await self.purchasing.buy(self.order, self.purchase)
 
 
-def _depends_on_itself(draft: Draft) -> bool:
-    """Whether a refusal follows from the request alone: no template of an account, no URL to fetch."""
+def _is_kept(draft: Draft) -> bool:
+    """Whether a refusal follows from the request alone: no template of an account, no URL to fetch.
+
+    A refreshed call's is not kept: it would take the place of a result that others still want.
+    """
     edit = draft.edit
-    if edit.uses_template or not is_merged(edit, draft.mode):
+    if edit.uses_template or not is_merged(edit, draft.mode) or draft.mode is CacheMode.REFRESH:
         return False
     return all(p.kind is not Kind.URL for p in edit.parameters)
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from gateway.config import ConfigError, parse_config
 
-__all__ = ["CANARY", "ENVIRON", "HASHES", "VALID", "WITH_REDIS", "mistakes", "with_tenant", "with_upstream_key"]
+__all__ = [
+    "CANARY",
+    "ENVIRON",
+    "HASHES",
+    "VALID",
+    "WITH_REDIS",
+    "mistakes",
+    "with_tenant",
+    "with_upstream_key",
+]
 
 CANARY = "sk_pr_canary_0123456789"
 ENVIRON = {"KEY_1": CANARY, "KEY_2": "sk_pr_another_0123456789"}

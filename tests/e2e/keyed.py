@@ -1,19 +1,28 @@
-"""One call at either door under an idempotency key, and how it ended."""
+"""Calls at either door under idempotency keys, how they end, and two replicas that know the keys."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import grpc
 
 from gateway.domain.caching import CacheMode
+from gateway.emulator import Emulator
 from gateway.v1 import edit_service_pb2 as edits
 from gateway.v1.segment_pb2 import Segment
+from tests.client.waiting import until
 from tests.e2e.asks import Ask, ask_rest
-from tests.e2e.harness import CATALOG_KEY, Reply, World, key_pair, rpc_failure
+from tests.e2e.fleet import ADMINS
+from tests.e2e.harness import CATALOG_KEY, Reply, World, key_pair, replica, rpc_failure
 from tests.e2e.purchases import MODES, told_by
+from tests.servers.process import Server
 
-__all__ = ["End", "keyed"]
+__all__ = ["End", "aboard", "held", "keyed", "two_replicas"]
+
+_WAIT = 20  # seconds after which a test has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +106,30 @@ async def _grpc(
         saved=cache.saved_milli_credits,
         body=result.image,
     )
+
+
+@asynccontextmanager
+async def two_replicas(server: Server, **changes: object) -> AsyncIterator[tuple[World, World]]:
+    """Two gateways over one Redis, that keep nothing in their own memory."""
+    merged = {"redis": {"state_url": server.url}, "cache": {"memory": "0B"}, **ADMINS, **changes}
+    async with (
+        Emulator() as emulator,
+        replica(emulator, changes=merged) as one,
+        replica(emulator, changes=merged) as other,
+    ):
+        yield one, other
+
+
+async def held(w: World, calls: int = 1) -> None:
+    """Wait until the emulator holds so many calls at its gate."""
+    async with asyncio.timeout(_WAIT):
+        await w.emulator.until(lambda: w.emulator.gates.waiting("held") == calls)
+
+
+async def aboard(w: World, waiters: int) -> None:
+    """Wait until so many callers of a replica wait for flights."""
+
+    async def are() -> bool:
+        return waiters == sum(f.waiters for f in w.gateway.flights._flights.values())
+
+    await until(are)

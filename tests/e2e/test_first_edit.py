@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.v1.edit_service_pb2 import EditImageRequest
 from tests.e2e.harness import key_pair, world
 from tests.support.pictures import png
-
-from gateway.v1.edit_service_pb2 import EditImageRequest
 
 
 async def test_one_edit_through_both_doors_has_one_digest_and_is_charged_as_often_as_it_is_bought() -> (
