@@ -20,7 +20,7 @@ from gateway.pipeline import Editor
 from gateway.transport.codec import SHA256, Group, WireCodec
 from gateway.transport.credential import credential_of
 from gateway.transport.request_id import request_id
-from gateway.transport.rest.bodies import BodyReader, wants_json
+from gateway.transport.rest.bodies import BodyReader, media_type, wants_json
 from gateway.transport.rest.caching import is_unchanged
 from gateway.transport.rest.deadline import request_seconds
 from gateway.transport.rest.shapes import (
@@ -116,12 +116,12 @@ class _Door:
         if is_unchanged(request, sha256):
             return web.Response(status=304, headers=headers)
         kind = sniff(data)
-        media_type = kind.media_type if kind else "application/octet-stream"
-        return web.Response(body=data, headers=headers, content_type=media_type)
+        named = kind.media_type if kind else "application/octet-stream"
+        return web.Response(body=data, headers=headers, content_type=named)
 
     async def segment(self, request: web.Request, name: str) -> web.Response:
         delivery = await self._deliver(request, name, Operation.SEGMENT)
-        if request.content_type == "application/json":
+        if media_type(request) == "application/json":
             member = "result_b64"
         elif wants_json(request):
             member = "base64img"

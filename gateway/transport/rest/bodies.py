@@ -24,7 +24,7 @@ from gateway.transport.multipart_reader import read_form
 from gateway.transport.rest.caching import cache_mode
 from gateway.transport.urlencoded import parse_urlencoded
 
-__all__ = ["BodyReader", "wants_json"]
+__all__ = ["BodyReader", "media_type", "wants_json"]
 
 _MIB = 1024 * 1024
 _JSON_SLACK = 64 * 1024
@@ -70,7 +70,7 @@ class BodyReader:
         """Read a body: a form, JSON of an older client, or the picture itself beside its query."""
         if not request.body_exists:
             raise InvalidRequest([Violation("body", Code.EMPTY_BODY, "is empty")])
-        kind = request.content_type
+        kind = media_type(request)
         if kind.startswith("image/"):
             data = await self._whole_body(request, self._limits.file)
             return Form(files=(FilePart(self._slot, None, kind, data, ImageRef.of(data)),))
@@ -152,6 +152,15 @@ def _is_text(value: str) -> bool:
 
 def _malformed(field: str, text: str) -> InvalidRequest:
     return InvalidRequest([Violation(field, Code.MALFORMED_JSON, text)])
+
+
+def media_type(request: web.Request) -> str:
+    """Return the media type of the body, in lower case and without parameters.
+
+    aiohttp's own `content_type` parses the header as an e-mail's; half a millisecond for each new
+    boundary, and every form has a new one.
+    """
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def wants_json(request: web.Request) -> bool:
