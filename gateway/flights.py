@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from gateway.domain.errors import GatewayError, ShuttingDown, shared_error
+from gateway.domain.errors import GatewayError, OutcomeUnknown, ShuttingDown, shared_error
 from gateway.ports import BoardUnavailable, Ended, FlightBoard, Follow, Joined, Lead
 
 __all__ = ["STORED", "UNSHARED", "Boarding", "Flights", "Landed", "Trip"]
@@ -222,8 +222,9 @@ class Flights:
         except _Lost:
             raise
         except BaseException:
-            if not flight.paid:
-                await asyncio.shield(self._end(lead, None))
+            # A lead that the board hears no ending of is renewed, and followed, for ever.
+            outcome = OutcomeUnknown.reason if flight.paid else None
+            await asyncio.shield(self._end(lead, outcome, "The leader broke off."))
             raise
         await self._end(lead, STORED if landed.stored else UNSHARED)
         return landed.value

@@ -26,7 +26,7 @@ class Trip:
     """A trip that waits at two gates, before and after it is sent, and then ends as it is told."""
 
     stored: dict[str, str] = field(default_factory=dict)
-    error: GatewayError | None = None
+    error: Exception | None = None
     can_store: bool = True
     before: asyncio.Event = field(default_factory=asyncio.Event)
     after: asyncio.Event = field(default_factory=asyncio.Event)
@@ -201,6 +201,15 @@ async def test_an_outcome_of_the_request_reaches_followers_on_another_replica() 
         with pytest.raises(OutcomeUnknown, match="cut"):
             await call
     assert 0 == follow.purchases
+
+
+async def test_a_mistake_of_ours_after_the_flight_is_sent_ends_it_for_everybody() -> None:
+    board = SharedBoard()
+    flights, trip = Flights(board), Trip(error=ZeroDivisionError("ours")).open()
+    with pytest.raises(ZeroDivisionError):
+        await flights.fly("f", trip)
+    assert [] == board.flying
+    assert "complete OUTCOME_UNKNOWN" == board.said[-1]
 
 
 async def test_who_comes_after_an_unknown_outcome_buys_anew() -> None:
