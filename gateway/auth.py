@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.domain.errors import NotAdmin, Unauthenticated
-from gateway.domain.tenant import Admin, Caller, Tenant
+from gateway.domain.tenant import SANDBOX_PREFIX, Admin, Caller, Tenant
 from gateway.ports import DenyList
 
-__all__ = ["LONGEST_CREDENTIAL", "SANDBOX_PREFIX", "HashedKeys"]
-
-SANDBOX_PREFIX: Final = "sandbox_"
-"""Put before a tenant's key, it makes the call a sandbox call, as with the upstream's own keys."""
+__all__ = ["LONGEST_CREDENTIAL", "HashedKeys"]
 
 LONGEST_CREDENTIAL: Final = 512
 """Characters of a credential, its prefix included. A longer one is not even hashed."""

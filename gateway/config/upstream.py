@@ -18,10 +18,9 @@ from gateway.config.scalars import NOT_EMPTY, Count, Id, Quantity, Url
 from gateway.config.secret import SecretFile, SecretVariable, given, one_of
 from gateway.config.units import Duration
 from gateway.domain.credits import BASIC, PLUS, Price
+from gateway.domain.tenant import SANDBOX_PREFIX
 
 __all__ = ["Account", "Plan", "PlanPrices", "Timeouts", "Upstream", "UpstreamKey"]
-
-_SANDBOX_PREFIX = "sandbox_"
 
 
 def _in_thousandths(amount: float) -> float:
@@ -79,10 +78,10 @@ class UpstreamKey(Section):
     @field_validator("secret_file", "secret_env")
     @classmethod
     def _is_live(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and secret.get_secret_value().startswith(_SANDBOX_PREFIX):
+        if secret is not None and secret.get_secret_value().startswith(SANDBOX_PREFIX):
             raise ValueError(
                 "names a sandbox key; configure the live one, "
-                f"sandbox calls get the prefix {_SANDBOX_PREFIX} by themselves"
+                f"sandbox calls get the prefix {SANDBOX_PREFIX} by themselves"
             )
         return secret
 

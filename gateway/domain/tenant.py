@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Admin", "Caller", "Tenant"]
+__all__ = ["SANDBOX_PREFIX", "Admin", "Caller", "Tenant"]
+
+SANDBOX_PREFIX: Final = "sandbox_"
+"""Put before a key, the upstream's or a tenant's, it makes the call free and watermarked."""
 
 
 @dataclass(frozen=True, slots=True)

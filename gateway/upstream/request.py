@@ -19,8 +19,9 @@ from yarl import URL
 
 from gateway.domain.edit import Kind, Operation
 from gateway.domain.image_header import sniff
+from gateway.domain.tenant import SANDBOX_PREFIX
 from gateway.ports import Purchase
-from gateway.upstream.settings import SANDBOX_PREFIX, UpstreamKey, UpstreamSettings
+from gateway.upstream.settings import UpstreamKey, UpstreamSettings
 
 __all__ = ["PicturePayload", "WireRequest", "account_request", "edit_request"]
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
-__all__ = ["SANDBOX_PREFIX", "Timeouts", "UpstreamKey", "UpstreamSettings"]
+from gateway.domain.tenant import SANDBOX_PREFIX
 
-SANDBOX_PREFIX = "sandbox_"
-"""Put before a key's secret, it makes the call free and watermarked."""
+__all__ = ["Timeouts", "UpstreamKey", "UpstreamSettings"]
 
 _SECRET_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
 
