@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.domain.answer import Answer
 from gateway.domain.edit import ImageRef
 from gateway.domain.errors import Violation
+from gateway.domain.limits import BucketState
 
-__all__ = ["Call", "Delivery", "FromCache", "Plan", "Record"]
+__all__ = ["Balance", "Call", "Delivery", "FromCache", "Plan", "Record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A tenant's budget, in thousandths of a credit. What is held for calls under way counts as spent.
+
+    `period_end` is when the next budget begins, in seconds since the epoch.
+    """
+
+    budget_milli: int
+    spent_milli: int
+    period_end: float
+
+    @property
+    def left_milli(self) -> int:
+        """What may still be spent."""
+        return max(0, self.budget_milli - self.spent_milli)
 
 
 @dataclass(slots=True)
 class Record:
-    """What became known of a call on its way, for the log and the metrics; filled step by step."""
+    """What became known of a call on its way, for its caller, the log and the metrics.
+
+    `buckets` are the tenant's rates that the call met, by name: `requests`, `edits`. `balance` is the
+    tenant's, None where it has no budget or none is known.
+    """
 
     tenant: str = ""
     digest: str = ""
+    buckets: dict[str, BucketState] = field(default_factory=dict)
+    balance: Balance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +95,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a call would do. `digest` is empty for one that is not valid."""
+    """What a call would do. `digest` is empty for one that is not valid.
+
+    `balance` is the tenant's budget, None where it has none or Redis does not tell.
+    """
 
     violations: tuple[Violation, ...]
     warnings: tuple[Violation, ...]
@@ -79,3 +106,4 @@ class Plan:
     cost_milli: int
     unseeded: tuple[str, ...]
     hit: bool
+    balance: Balance | None = None

@@ -14,6 +14,11 @@
     │   ├── IdempotencyConflict        IDEMPOTENCY_CONFLICT: the key was used for another request
     │   ├── ResultGone                 RESULT_GONE: served before under this key, no longer kept
     │   └── UpstreamRefused            UPSTREAM_REFUSED: the upstream's 400; not charged
+    ├── PolicyError                    the tenant's own limits; nothing was spent
+    │   ├── TenantRate                 TENANT_RATE: too many calls, or too many upstream calls, in a time
+    │   ├── TenantConcurrency          TENANT_CONCURRENCY: too many upstream calls at once
+    │   ├── TenantBudget               TENANT_BUDGET: the month's credits are spent or held
+    │   └── RequestCost                REQUEST_COST: one call may not cost so much
     ├── UpstreamError                  Photoroom, or our standing with it
     │   ├── KeyTrouble                 the key is at fault: try another; never shown to a caller
     │   │   ├── KeyRejected            401
@@ -64,11 +69,16 @@ __all__ = [
     "NotCached",
     "NotKept",
     "OutcomeUnknown",
+    "PolicyError",
     "ReplaysUnavailable",
+    "RequestCost",
     "ResultGone",
     "RouteNotServed",
     "ShuttingDown",
     "StateUnavailable",
+    "TenantBudget",
+    "TenantConcurrency",
+    "TenantRate",
     "TooManyPurges",
     "Unauthenticated",
     "UpstreamBadAnswer",
@@ -239,6 +249,47 @@ class UpstreamRefused(CallerError):
     ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.certain = certain
+
+
+class PolicyError(GatewayError):
+    """A limit of the tenant `tenant` refuses the call; nothing was spent.
+
+    `limit` names the key of the configuration that it stands under: `requests`, `edits`,
+    `max_in_flight`, `monthly_images` or `max_cost`. Equal calls of the same tenant share the refusal.
+    """
+
+    fault = Fault.POLICY
+
+    def __init__(
+        self, message: str, *, tenant: str, limit: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.tenant = tenant
+        self.limit = limit
+
+
+class TenantRate(PolicyError):
+    """The tenant calls too often; `retry_after` is when the next call may come."""
+
+    reason = "TENANT_RATE"
+
+
+class TenantConcurrency(PolicyError):
+    """The tenant has as many upstream calls under way as it may have."""
+
+    reason = "TENANT_CONCURRENCY"
+
+
+class TenantBudget(PolicyError):
+    """The tenant's month has too few credits left, those held for calls under way counted as spent."""
+
+    reason = "TENANT_BUDGET"
+
+
+class RequestCost(PolicyError):
+    """The call costs more than one call of this tenant may."""
+
+    reason = "REQUEST_COST"
 
 
 class UpstreamError(GatewayError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.domain.limits import NO_LIMITS, Limits
+
 __all__ = ["SANDBOX_PREFIX", "Admin", "Caller", "Tenant"]
 
 SANDBOX_PREFIX: Final = "sandbox_"
@@ -25,6 +27,7 @@ class Tenant:
     extra_parameters: bool = False
     ignore_unknown: bool = False
     shared_scope: str = ""
+    limits: Limits = NO_LIMITS
 
     @property
     def scope(self) -> str:

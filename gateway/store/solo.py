@@ -7,7 +7,7 @@ import asyncio
 from gateway.domain.caching import Purge
 from gateway.domain.edit import Operation
 from gateway.domain.errors import StateUnavailable
-from gateway.ports import BoardUnavailable, Joined, Lead, Replay
+from gateway.ports import BoardUnavailable, Hold, Joined, Lead, Replay
 
 __all__ = ["NoBook", "NoMarks", "SoloBoard"]
 
@@ -19,8 +19,8 @@ class SoloBoard:
         del timeout
         return Lead(flight, epoch=max(seen, 0) + 1, token=token)
 
-    async def sent(self, lead: Lead) -> bool:
-        del lead
+    async def sent(self, lead: Lead, hold: Hold | None = None) -> bool:
+        del lead, hold
         return True
 
     async def complete(self, lead: Lead, outcome: str, message: str = "") -> None:

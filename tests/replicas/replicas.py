@@ -5,30 +5,45 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.domain.caching import CacheMode
 from gateway.emulator import Emulator, EmulatorSettings
+from gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from gateway.v1.edit_pb2 import Edit
 from gateway.v1.edit_service_pb2 import EditImageRequest
 from gateway.v1.edit_service_pb2_grpc import EditServiceStub
+from tests.client.waiting import until
 from tests.e2e.asks import Ask
-from tests.e2e.harness import CATALOG_KEY, key_pair, rpc_failure
+from tests.e2e.fleet import ADMINS
+from tests.e2e.harness import CATALOG_KEY, LAB_KEY, Reply, key_pair, rpc_failure, tenant
+from tests.e2e.purchases import DOORS, MODES, told_by
 from tests.e2e.serving import Serving, configuration, serving
 from tests.servers.process import Server
 
-__all__ = ["DEADLINE", "DOORS", "Answer", "Fleet", "Replica", "fleet", "followers", "phases"]
+__all__ = [
+    "DEADLINE",
+    "DOORS",
+    "Answer",
+    "Fleet",
+    "Replica",
+    "equal",
+    "fleet",
+    "phases",
+    "until_followed",
+]
 
-DOORS = ("rest", "grpc")
 DEADLINE = 25.0
 """Seconds that every caller gives its call."""
 
+_TIME_OUT = "2s"  # of an upstream call, on every replica
 _SLACK = 5.0
 """Seconds beyond the deadline after which a call hangs: this machine may be busy."""
 
@@ -38,11 +53,19 @@ _CUT = "cut"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`outcome` is 200, the reason of an error, or `cut` for a connection that was lost."""
+    """`outcome` is 200, the reason of an error, or `cut` for a connection that was lost.
+
+    `code` is the door's own word for it. Of a picture, `source` is the tier of a hit, else why it was
+    bought, and `cost` is in thousandths of a credit.
+    """
 
     outcome: str
-    body: bytes
+    code: int | grpc.StatusCode | None = None
+    body: bytes = field(default=b"", repr=False)
     hit: bool = False
+    source: str = ""
+    cost: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +76,87 @@ class Replica:
     http: aiohttp.ClientSession
     channel: grpc.aio.Channel
 
-    async def ask(self, door: str, ask: Ask) -> Answer:
-        """Ask with a deadline; fails when nothing has come long after it."""
-        async with asyncio.timeout(DEADLINE + _SLACK):
-            return await (self._rest(ask, {}) if door == "rest" else self._grpc(ask))
+    @property
+    def admin(self) -> AdminServiceStub:
+        """The service of its administrators."""
+        return AdminServiceStub(self.channel)
 
-    async def look(self, ask: Ask) -> Answer:
+    async def ask(
+        self,
+        door: str,
+        ask: Ask,
+        *,
+        name: str = "",
+        mode: CacheMode = CacheMode.DEFAULT,
+        key: str = CATALOG_KEY,
+    ) -> Answer:
+        """Ask with a deadline; fails when nothing has come long after it.
+
+        `name` is the idempotency key, if the call has one, and `key` the caller's credential.
+        """
+        asked = self._rest if door == "rest" else self._grpc
+        async with asyncio.timeout(DEADLINE + _SLACK):
+            return await asked(ask, name, mode, key)
+
+    async def look(self, ask: Ask, *, key: str = CATALOG_KEY) -> Answer:
         """Ask for what is stored, and buy nothing."""
-        async with asyncio.timeout(DEADLINE + _SLACK):
-            return await self._rest(ask, {"Gateway-Cache": "only-if-cached"})
+        return await self.ask("rest", ask, mode=CacheMode.ONLY_IF_CACHED, key=key)
 
-    async def _rest(self, ask: Ask, more: Mapping[str, str]) -> Answer:
+    async def _rest(self, ask: Ask, name: str, mode: CacheMode, key: str) -> Answer:
         form = aiohttp.FormData()
-        for name, text in ask.texts.items():
-            form.add_field(name, text)
-        for name, data in ask.files.items():
-            form.add_field(name, data, filename="picture", content_type="image/png")
-        headers = {"x-api-key": CATALOG_KEY, "Request-Timeout": str(DEADLINE), **more}
+        for field_name, text in ask.texts.items():
+            form.add_field(field_name, text)
+        for field_name, data in ask.files.items():
+            form.add_field(field_name, data, filename="picture", content_type="image/png")
+        headers = {
+            "x-api-key": key,
+            "Request-Timeout": str(DEADLINE),
+            **({"Idempotency-Key": name} if name else {}),
+            **({} if mode is CacheMode.DEFAULT else {"Gateway-Cache": mode.value}),
+        }
         url = f"{self.served.rest_url}/v2/edit"
         try:
             async with self.http.post(url, data=form, headers=headers) as response:
-                body = await response.read()
-                hit = "; hit" in response.headers.get("Cache-Status", "")
-                if response.status == 200:
-                    return Answer(_OK, body, hit)
-                return Answer((await response.json())["error"]["type"], body)
+                reply = Reply(response.status, response.headers.copy(), await response.read())
         except aiohttp.ClientError:
-            return Answer(_CUT, b"")
+            return Answer(_CUT)
+        if reply.status != 200:
+            return Answer(reply.json["error"]["type"], reply.status)
+        told = told_by(reply)
+        return Answer(_OK, 200, told.body, told.hit, told.source, told.cost, told.digest)
 
-    async def _grpc(self, ask: Ask) -> Answer:
+    async def _grpc(self, ask: Ask, name: str, mode: CacheMode, key: str) -> Answer:
         message = ask.message
         assert isinstance(message, Edit)
-        stub = EditServiceStub(self.channel)
+        request = EditImageRequest(edit=message, cache_mode=MODES[mode], idempotency_key=name)
+        call = EditServiceStub(self.channel).EditImage(
+            request, metadata=key_pair(key), timeout=DEADLINE
+        )
         try:
-            response = await stub.EditImage(
-                EditImageRequest(edit=message), metadata=key_pair(), timeout=DEADLINE
-            )
+            result = (await call).result
         except grpc.aio.AioRpcError as error:
-            return Answer(rpc_failure(error).reason or _CUT, b"")
-        return Answer(_OK, response.result.image, response.result.cache.hit)
+            failure = rpc_failure(error)
+            return Answer(failure.reason, failure.code) if failure.reason else Answer(_CUT)
+        return Answer(
+            _OK,
+            grpc.StatusCode.OK,
+            result.image,
+            result.cache.hit,
+            result.cache.source,
+            result.cost_milli_credits,
+            result.digest,
+        )
 
-    async def number(self, metric: str) -> float:
-        """The sum of a metric's samples."""
+    async def number(self, metric: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
         async with self.http.get(f"{self.served.ops_url}/metrics") as response:
             families = text_string_to_metric_families(await response.text())
-        return sum(s.value for f in families for s in f.samples if s.name == metric)
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == metric and labels.items() <= sample.labels.items()
+        )
 
     def freeze(self) -> None:
         """Let it hang."""
@@ -125,9 +184,9 @@ class Fleet:
         """How often each edit was charged, by what the emulator drew."""
         return Counter(line.settings for line in self.emulator.bill.lines)
 
-    async def in_flight(self) -> float:
-        """Calls that the replicas are serving."""
-        return sum([await r.number("gateway_requests_in_flight") for r in self.replicas])
+    async def number(self, metric: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels, over all replicas."""
+        return sum([await r.number(metric, **labels) for r in self.replicas])
 
 
 @asynccontextmanager
@@ -137,15 +196,18 @@ async def fleet(
     redis: str,
     *,
     cache: str | None = None,
-    time_out: str = "2s",
     settings: EmulatorSettings | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Run replicas on one Redis, or on one for state and one for the `cache`."""
+    """Run replicas on one Redis, or on one for state and one for the `cache`.
+
+    Their tenants are those of CATALOG_KEY and LAB_KEY, their administrator is that of ADMIN_KEY.
+    """
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         urls = {"state_url": redis} | ({"cache_url": cache} if cache else {})
-        document = configuration(emulator, redis=urls)
-        document["upstream"]["timeouts"] = {"edit": time_out, "generative": time_out}
+        tenants = [tenant("catalog", CATALOG_KEY), tenant("lab", LAB_KEY)]
+        document = configuration(emulator, redis=urls, tenants=tenants, **ADMINS)
+        document["upstream"]["timeouts"] = {"edit": _TIME_OUT, "generative": _TIME_OUT}
         folders = [folder / f"replica{i}" for i in range(count)]
         for one in folders:
             one.mkdir()
@@ -166,10 +228,20 @@ def phases(state: Server) -> list[str]:
     return [state.admin("HGET", name, "phase").decode() for name in _flights(state)]
 
 
-def followers(state: Server) -> int:
-    """How many replicas follow a flight."""
-    fields = [f for name in _flights(state) for f in state.admin("HKEYS", name)]
-    return sum(f.startswith(b"follower:") for f in fields)
+async def until_followed(state: Server, replicas: int) -> None:
+    """Wait until so many replicas follow flights."""
+
+    async def are_aboard() -> bool:
+        fields = [f for name in _flights(state) for f in state.admin("HKEYS", name)]
+        return replicas == sum(f.startswith(b"follower:") for f in fields)
+
+    await until(are_aboard)
+
+
+def equal(answers: Sequence[Answer]) -> None:
+    """All have the same picture."""
+    assert [_OK] * len(answers) == [answer.outcome for answer in answers]
+    assert 1 == len({answer.body for answer in answers})
 
 
 def _flights(state: Server) -> list[str]:

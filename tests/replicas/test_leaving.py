@@ -8,7 +8,16 @@ from pathlib import Path
 from gateway.emulator import FaultRule
 from tests.client.waiting import until
 from tests.e2e.asks import Ask, edit_of
-from tests.replicas.replicas import DOORS, Answer, Fleet, Replica, fleet, followers, phases
+from tests.replicas.replicas import (
+    DOORS,
+    Answer,
+    Fleet,
+    Replica,
+    equal,
+    fleet,
+    phases,
+    until_followed,
+)
 from tests.servers.fixtures import StartServer
 from tests.servers.process import Server
 
@@ -79,7 +88,7 @@ async def test_what_all_callers_left_after_it_was_sent_is_stored(
 ) -> None:
     server = start_server()
     ask = edit_of({}, {"imageFile": picture})
-    async with fleet(2, tmp_path, server.url, time_out="20s") as f, asyncio.timeout(PATIENCE):
+    async with fleet(2, tmp_path, server.url) as f, asyncio.timeout(PATIENCE):
         f.emulator.faults.add(FaultRule(gate=HELD))
         calls = [asyncio.create_task(r.ask(door, ask)) for r in f.replicas for door in DOORS]
         await f.emulator.until(lambda: f.emulator.gates.waiting(HELD) == 1)
@@ -126,7 +135,7 @@ async def leave(f: Fleet, calls: list[asyncio.Task[Answer]]) -> None:
     assert all(call.cancelled() for call in calls)
 
     async def nobody_waits() -> bool:
-        return await f.in_flight() == 0
+        return await f.number("gateway_requests_in_flight") == 0
 
     await until(nobody_waits)
 
@@ -138,21 +147,8 @@ async def until_phases(state: Server, expected: list[str]) -> None:
     await until(are_so)
 
 
-async def until_followed(state: Server, replicas: int) -> None:
-    async def is_followed() -> bool:
-        return followers(state) == replicas
-
-    await until(is_followed)
-
-
 async def until_stored(replica: Replica, ask: Ask) -> None:
     async def is_stored() -> bool:
         return (await replica.look(ask)).outcome == "200"
 
     await until(is_stored)
-
-
-def equal(answers: list[Answer]) -> None:
-    """All have the same picture."""
-    assert ["200"] * len(answers) == [answer.outcome for answer in answers]
-    assert 1 == len({answer.body for answer in answers})

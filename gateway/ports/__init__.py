@@ -1,0 +1,57 @@
+"""What the pipeline needs from the world: small protocols, named by role.
+
+Adapters know these and the domain, and not each other. The pipeline knows these and no adapter.
+"""
+
+from gateway.ports.admission import Admission, Claim, Hold, RequestGate, Settlement
+from gateway.ports.buying import AccountSource, Draft, Pictures, Purchase, Upstream
+from gateway.ports.callers import (
+    AdminAuthenticator,
+    Administration,
+    Authenticator,
+    DenyList,
+    EpochSource,
+)
+from gateway.ports.flights import (
+    BoardUnavailable,
+    Ended,
+    FlightBoard,
+    Follow,
+    Joined,
+    Lead,
+    Replay,
+    ReplayBook,
+    ReplayConflict,
+)
+from gateway.ports.results import BlobStore, CachedAnswer, CacheKey, ResultCache
+
+__all__ = [
+    "AccountSource",
+    "AdminAuthenticator",
+    "Administration",
+    "Admission",
+    "Authenticator",
+    "BlobStore",
+    "BoardUnavailable",
+    "CacheKey",
+    "CachedAnswer",
+    "Claim",
+    "DenyList",
+    "Draft",
+    "Ended",
+    "EpochSource",
+    "FlightBoard",
+    "Follow",
+    "Hold",
+    "Joined",
+    "Lead",
+    "Pictures",
+    "Purchase",
+    "Replay",
+    "ReplayBook",
+    "ReplayConflict",
+    "RequestGate",
+    "ResultCache",
+    "Settlement",
+    "Upstream",
+]
