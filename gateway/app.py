@@ -10,15 +10,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 from gateway.auth import HashedKeys
 from gateway.backing import Backing, StartError, lives, open_backing
-from gateway.config import Config
+from gateway.config import Config, ConfigWatch
 from gateway.domain.retries import RetryBudget
 from gateway.flights import Flights
 from gateway.pipeline import Pipeline
-from gateway.purchasing import CallTimes, Purchasing
+from gateway.purchasing import CallTimes, Payment, Purchasing
+from gateway.reload import Reloadable, Reloader
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observers import ObservedEditor, ObservedUpstream
 from gateway.transport.codec import compile_schemas
@@ -30,6 +32,7 @@ from gateway.transport.rpc.server import RpcServer
 from gateway.upstream.account import AccountReader
 from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keychain import Keychain
+from gateway.upstream.keyring import KeyRing
 from gateway.upstream.retries import RetryingUpstream
 from gateway.upstream.settings import Timeouts, UpstreamKey, UpstreamSettings
 
@@ -85,46 +88,65 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running_gateway(config: Config) -> AsyncIterator[Gateway]:
-    """Build a gateway, open its doors, and close them at the end. Raises StartError."""
+async def running_gateway(
+    config: Config, watch: ConfigWatch | None = None
+) -> AsyncIterator[Gateway]:
+    """Build a gateway, open its doors, and close them at the end. Raises StartError.
+
+    It takes over what `watch`, which has loaded `config`, reads while it runs.
+    """
     async with AsyncExitStack() as stack:
         metrics = Metrics(version("photoroom-gateway"))
         backing = await open_backing(config, stack, metrics)
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
-        tenants = config.tenants_by_credential()
-        keys = HashedKeys(tenants, config.admins_by_credential(), denied=backing.marks)
+        ring = KeyRing(settings.keys)
+        keys = HashedKeys(
+            config.tenants_by_credential(), config.admins_by_credential(), denied=backing.marks
+        )
+        reloader = Reloader(config, _reloadable(keys, ring), metrics)
         pipeline = Pipeline(
             authenticator=keys,
-            accounts=AccountReader(client, settings.keys),
+            gate=backing.gate,
+            admission=backing.admission,
+            accounts=AccountReader(client, ring),
             epochs=backing.marks,
             blobs=backing.cache,
-            purchasing=_purchasing(config, settings, backing, client, metrics),
+            purchasing=_purchasing(config, ring, backing, client, metrics),
             flights=Flights(backing.board),
         )
         metrics.watch_degraded(lambda: pipeline.flights.alone)
-        scopes = {tenant.id: tenant.scope for tenant in tenants.values()}
-        gateway = _doors(config, pipeline, AdminDesk(keys, backing.marks, scopes), metrics)
+        gateway = _doors(config, pipeline, AdminDesk(keys, backing.marks, keys.scopes), metrics)
+        if watch is not None:
+            await stack.enter_async_context(reloader.following(watch))
         stack.push_async_callback(gateway.stop)
         await gateway.start()
         yield gateway
 
 
+def _reloadable(keys: HashedKeys, ring: KeyRing) -> tuple[Reloadable, ...]:
+    """Return what takes over a changed configuration: callers, and the keys of the upstream."""
+    return (
+        lambda new: partial(keys.replace, new.tenants_by_credential(), new.admins_by_credential()),
+        lambda new: partial(ring.replace, upstream_settings(new).keys),
+    )
+
+
 def _purchasing(
     config: Config,
-    settings: UpstreamSettings,
+    ring: KeyRing,
     backing: Backing,
     client: PhotoroomClient,
     metrics: Metrics,
 ) -> Purchasing:
-    keychain = ObservedUpstream(Keychain(client, settings.keys), metrics)
+    keychain = ObservedUpstream(Keychain(client, ring), metrics)
     return Purchasing(
-        upstream=RetryingUpstream(keychain, RetryBudget()),
+        payment=Payment(backing.admission, RetryingUpstream(keychain, RetryBudget())),
         results=backing.cache,
         blobs=backing.cache,
         replays=backing.replays,
         lives=lives(config),
-        times=CallTimes(settings.timeouts.edit, settings.timeouts.generative),
+        times=CallTimes(config.upstream.timeouts.edit, config.upstream.timeouts.generative),
         clock=time.time,
     )
 

@@ -23,17 +23,27 @@ class HashedKeys:
     key that is denied is nobody's. A plain look-up is safe here: how long it takes depends on the digest
     of the guess, and nobody can steer a digest towards a stored one, so the time tells nothing of a key.
     Keys are random (256 bits), so that neither salt nor a slow hash would make them harder to find.
+
+    `scopes` has the scope of each tenant by its id; it is always this one mapping, whoever the tenants are.
     """
 
     def __init__(
         self, tenants: Mapping[str, Tenant], admins: Mapping[str, Admin], denied: DenyList
     ) -> None:
-        owners: Mapping[str, Tenant | Admin] = {**tenants, **admins}
-        self._owners = {bytes.fromhex(digest): owner for digest, owner in owners.items()}
         self._denied = denied
+        self._owners: dict[bytes, Tenant | Admin] = {}
+        self.scopes: dict[str, str] = {}
+        self.replace(tenants, admins)
 
     def __repr__(self) -> str:
         return f"HashedKeys({len(self._owners)} keys)"
+
+    def replace(self, tenants: Mapping[str, Tenant], admins: Mapping[str, Admin]) -> None:
+        """Know these keys and no others from now on. Calls that are under way finish."""
+        owners: Mapping[str, Tenant | Admin] = {**tenants, **admins}
+        self._owners = {bytes.fromhex(digest): owner for digest, owner in owners.items()}
+        self.scopes.clear()
+        self.scopes.update({tenant.id: tenant.scope for tenant in tenants.values()})
 
     async def authenticate(self, credential: str | None) -> Caller:
         """Return the caller. Raises Unauthenticated, the same for every key that is no tenant's."""

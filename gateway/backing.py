@@ -12,18 +12,21 @@ from dataclasses import dataclass
 
 from gateway.config import EMBEDDED, Config
 from gateway.domain.caching import Lives
-from gateway.ports import FlightBoard, ReplayBook
+from gateway.ports import Admission, FlightBoard, ReplayBook, RequestGate
+from gateway.store.admission import WINDOW, RedisAdmission
 from gateway.store.breaker import CircuitState
 from gateway.store.cache import RedisCache
 from gateway.store.connect import connect
 from gateway.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from gateway.store.flight_calls import FlightRules
 from gateway.store.flights import RedisFlights
+from gateway.store.hold_table import HoldTable
 from gateway.store.link import Link, RedisTrouble
 from gateway.store.memory import MemoryTier
 from gateway.store.replays import RedisReplays
+from gateway.store.requests import RedisRequestGate
 from gateway.store.secret import BadSecretError, shared_secret
-from gateway.store.solo import NoBook, NoMarks, SoloBoard
+from gateway.store.solo import NoBook, NoMarks, SoloAdmission, SoloBoard, SoloRequestGate
 from gateway.store.tick import TICK_TIME_OUTS, Tick
 from gateway.telemetry.metrics import Metrics
 
@@ -42,6 +45,8 @@ class Backing:
     marks: Tick | NoMarks
     board: FlightBoard
     replays: ReplayBook
+    admission: Admission
+    gate: RequestGate
 
 
 async def open_backing(config: Config, stack: AsyncExitStack, metrics: Metrics) -> Backing:
@@ -51,7 +56,7 @@ async def open_backing(config: Config, stack: AsyncExitStack, metrics: Metrics) 
     """
     if config.redis is None:
         memory = MemoryTier(None, capacity=0, clock=time.time)
-        return Backing(memory, NoMarks(), SoloBoard(), NoBook())
+        return Backing(memory, NoMarks(), SoloBoard(), NoBook(), SoloAdmission(), SoloRequestGate())
     if config.redis == EMBEDDED:
         state_url = cache_url = await _embedded(config, stack)
     else:
@@ -64,7 +69,10 @@ async def open_backing(config: Config, stack: AsyncExitStack, metrics: Metrics) 
     kept = lives(config)
     tick = Tick(tick_link, longest_life=max(kept.general, kept.refusal))
     rules = FlightRules(takeovers=config.upstream.takeover_paid_attempts)
-    board = RedisFlights(state, uuid.uuid4().hex, rules=rules)
+    replica, table = uuid.uuid4().hex, HoldTable(time.monotonic)
+    board = RedisFlights(state, replica, table=table, rules=rules)
+    window = 0.0 if config.redis == EMBEDDED else WINDOW
+    admission = RedisAdmission(state, replica, table, replicas=tick.replicas, window=window)
     metrics.watch_flights(
         leads=lambda: board.leads,
         alone=lambda: board.counts.alone,
@@ -76,6 +84,10 @@ async def open_backing(config: Config, stack: AsyncExitStack, metrics: Metrics) 
         await stack.enter_async_context(tick.running()),
         await stack.enter_async_context(board.running()),
         RedisReplays(state),
+        await stack.enter_async_context(admission.running()),
+        await stack.enter_async_context(
+            RedisRequestGate(tick_link, replicas=tick.replicas).running()
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from gateway.domain.errors import GatewayError, OutcomeUnknown, ShuttingDown, shared_error
-from gateway.ports import BoardUnavailable, Ended, FlightBoard, Follow, Joined, Lead
+from gateway.ports import BoardUnavailable, Ended, FlightBoard, Follow, Hold, Joined, Lead
 
 __all__ = ["STORED", "UNSHARED", "Boarding", "Flights", "Landed", "Trip"]
 
@@ -58,6 +58,10 @@ class Trip(Protocol[T_co]):
         """Buy the result and store it; `boarding.sent` comes before the first upstream byte."""
         ...
 
+    def meets(self, error: GatewayError) -> bool:
+        """Whether an error that the leader met, and that is not everybody's, is this trip's too."""
+        ...
+
 
 class _Lost(Exception):
     """A higher epoch leads; this flight has not been sent."""
@@ -75,12 +79,15 @@ class _Flight:
 class Boarding:
     """The leader's way to the point of no return."""
 
-    def __init__(self, pass_gate: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, pass_gate: Callable[[Hold], Awaitable[None]]) -> None:
         self._pass_gate = pass_gate
 
-    async def sent(self) -> None:
-        """Mark the flight as sent, on the board too. After it, an upstream call may cost money."""
-        await self._pass_gate()
+    async def sent(self, hold: Hold) -> None:
+        """Mark flight and hold as sent, on the board too. After it, an upstream call may cost money.
+
+        Raises HoldLost: ask for another hold, and come again.
+        """
+        await self._pass_gate(hold)
 
 
 class Flights:
@@ -116,7 +123,7 @@ class Flights:
             try:
                 return await self._wait(flight_id, flight), took_off  # type: ignore[return-value] # one id, one type
             except GatewayError as error:
-                if took_off or error.shared:
+                if took_off or error.shared or trip.meets(error):
                     raise error.fresh() from None
             # The leader's own trouble is not ours: try ourselves.
 
@@ -195,12 +202,12 @@ class Flights:
         raise asyncio.CancelledError
 
     async def _lead(self, lead: Lead, flight: _Flight, trip: Trip[T]) -> T:
-        async def pass_gate() -> None:
+        async def pass_gate(hold: Hold) -> None:
             # From here on no caller's leaving stops it, not even while the board is asked.
             flight.paid = passed = True
             try:
                 if lead.token:
-                    passed = await self._ask(lambda: self._board.sent(lead), otherwise=True)
+                    passed = await self._ask(lambda: self._board.sent(lead, hold), otherwise=True)
             except BaseException:
                 passed = False  # nothing has been called yet: it can still be given back
                 raise

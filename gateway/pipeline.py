@@ -1,7 +1,7 @@
 """The way of a request. This is the only module that knows the order of the steps.
 
-    authenticate -> decode -> check -> digest -> replay? cache? hit: answer
-      -> complete the pictures -> flight: cache again -> mark sent -> buy -> store
+    authenticate -> request rate -> decode -> check -> digest -> replay? cache? hit: answer
+      -> complete the pictures -> flight: cache again -> admit -> mark sent -> buy -> settle -> store
 
 No step calls the next; those of the flight are in `purchasing.py`. Whatever fails raises one error of
 `domain/errors.py`; nothing is spent before the flight is marked as sent.
@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from gateway.domain.answer import AccountState
 from gateway.domain.caching import CacheMode, is_read
 from gateway.domain.calls import Call, Delivery, Plan
-from gateway.domain.credits import CREDITS
+from gateway.domain.credits import CREDITS, milli_text
 from gateway.domain.digest import edit_digest
 from gateway.domain.edit import Edit, ImageRef
 from gateway.domain.errors import (
@@ -28,6 +29,8 @@ from gateway.domain.errors import (
     InvalidRequest,
     NotCached,
     NotKept,
+    RequestCost,
+    StateUnavailable,
     UpstreamRefused,
     Violation,
 )
@@ -37,12 +40,14 @@ from gateway.domain.violations import Code
 from gateway.flights import Flights
 from gateway.ports import (
     AccountSource,
+    Admission,
     Authenticator,
     BlobStore,
     CacheKey,
     Draft,
     EpochSource,
     Pictures,
+    RequestGate,
 )
 from gateway.purchasing import BLOB_LIFE, Goods, Order, Purchasing
 
@@ -54,6 +59,9 @@ ReadDraft: TypeAlias = Callable[[Tenant], Awaitable[Draft]]
 ReadUpload: TypeAlias = Callable[[], Awaitable[bytes]]
 """A door's own step: reads an uploaded picture, once it is known whose it is."""
 
+
+_PLAN = "plus"
+"""The plan that a tenant's budget is shown as: its credits are what images are on that plan."""
 
 _PATIENCE = 30.0
 """Seconds that a caller who names no deadline waits beyond two upstream time-outs."""
@@ -91,6 +99,8 @@ class Pipeline:
     """All that a door can ask for."""
 
     authenticator: Authenticator
+    gate: RequestGate
+    admission: Admission
     accounts: AccountSource
     epochs: EpochSource
     blobs: BlobStore
@@ -99,7 +109,10 @@ class Pipeline:
 
     async def edit(self, call: Call, read: ReadDraft) -> Delivery:
         """Serve one edit or background removal. Raises GatewayError."""
-        caller = await self._authenticate(call)
+        async with self._entered(call) as caller:
+            return await self._edit(call, caller, read)
+
+    async def _edit(self, call: Call, caller: Caller, read: ReadDraft) -> Delivery:
         draft = await read(caller.tenant)
         violations, warnings = examine(draft.edit, draft.pictures, draft.violations)
         if violations:
@@ -155,7 +168,11 @@ class Pipeline:
 
     async def plan(self, call: Call, read: ReadDraft) -> Plan:
         """Say what a call would do and cost, and spend nothing. Raises GatewayError."""
-        caller = await self._authenticate(call)
+        async with self._entered(call) as caller:
+            plan = await self._plan(call, caller, read)
+        return replace(plan, balance=call.record.balance)
+
+    async def _plan(self, call: Call, caller: Caller, read: ReadDraft) -> Plan:
         draft = await read(caller.tenant)
         violations, warnings = examine(draft.edit, draft.pictures, draft.violations)
         unseeded = draft.edit.unseeded
@@ -169,33 +186,63 @@ class Pipeline:
             return Plan((found,), warnings, "", 0, unseeded, hit=True)
         free = hit or draft.mode is CacheMode.ONLY_IF_CACHED
         cost = 0 if free else CREDITS.of(draft.edit.operation, sandbox=caller.sandbox)
-        return Plan((), warnings, key.digest, cost, unseeded, hit)
+        most = caller.tenant.limits.cost_milli
+        if most is not None and cost > most:
+            text = f"costs {milli_text(cost)} credits, and one call may cost {milli_text(most)}"
+            violations = (Violation(_main_field(draft.edit), RequestCost.reason, text),)
+        return Plan(violations, warnings, key.digest, cost, unseeded, hit)
 
     async def account(self, call: Call) -> AccountState:
-        """Return the state of the upstream account. Raises GatewayError."""
-        await self._authenticate(call)
-        return await self.accounts.account()
+        """Return the tenant's own budget as an account; without one, the upstream account's state.
+
+        Raises GatewayError.
+        """
+        async with self._entered(call) as caller:
+            if caller.tenant.limits.budget_milli is None:
+                return await self.accounts.account()
+            balance = await self.admission.balance(caller.tenant)
+        if balance is None:
+            raise StateUnavailable("The budget cannot be read now.", retry_after=1.0)
+        return AccountState(balance.left_milli, balance.budget_milli, _PLAN)
 
     async def upload(self, call: Call, read: ReadUpload) -> ImageRef:
         """Keep a picture under its content for a day at least. Raises GatewayError."""
-        caller = await self._authenticate(call)
-        data = await read()
-        if not await self.blobs.write_blob(caller.tenant.scope, data, ttl=BLOB_LIFE):
-            raise NotKept("The picture could not be kept.", retry_after=1.0)
-        return ImageRef.of(data)
+        async with self._entered(call) as caller:
+            data = await read()
+            if not await self.blobs.write_blob(caller.tenant.scope, data, ttl=BLOB_LIFE):
+                raise NotKept("The picture could not be kept.", retry_after=1.0)
+            return ImageRef.of(data)
 
     async def download(self, call: Call, sha256: str) -> bytes:
         """Return a kept picture of the caller's scope. Raises GatewayError."""
-        caller = await self._authenticate(call)
-        data = await self.blobs.read_blob(caller.tenant.scope, sha256)
-        if data is None:
-            raise BlobMissing([_not_found("sha256")])
-        return data
+        async with self._entered(call) as caller:
+            data = await self.blobs.read_blob(caller.tenant.scope, sha256)
+            if data is None:
+                raise BlobMissing([_not_found("sha256")])
+            return data
 
-    async def _authenticate(self, call: Call) -> Caller:
+    @asynccontextmanager
+    async def _entered(self, call: Call) -> AsyncIterator[Caller]:
+        """Let a caller in, and note at the end what is left of its limits."""
         caller = await self.authenticator.authenticate(call.credential)
         call.record.tenant = caller.tenant.id
-        return caller
+        try:
+            await self.gate.enter(caller.tenant)
+            yield caller
+        except GatewayError:
+            await self._note_limits(call, caller.tenant)
+            raise
+        await self._note_limits(call, caller.tenant)
+
+    async def _note_limits(self, call: Call, tenant: Tenant) -> None:
+        record = call.record
+        for name, state in (
+            ("requests", self.gate.state(tenant)),
+            ("edits", self.admission.state(tenant)),
+        ):
+            if state is not None:
+                record.buckets[name] = state
+        record.balance = await self.admission.balance(tenant)
 
     async def _order(self, call: Call, caller: Caller, draft: Draft) -> Order:
         digest = edit_digest(draft.edit, sandbox=caller.sandbox)
@@ -206,7 +253,8 @@ class Pipeline:
         if draft.idempotency_key is not None:
             named = f"{tenant.id}\n{draft.idempotency_key}"
             slot = hashlib.sha256(named.encode()).hexdigest()
-        return Order(draft, CacheKey(tenant.scope, digest, epoch), caller.sandbox, slot)
+        key = CacheKey(tenant.scope, digest, epoch)
+        return Order(draft, key, tenant, caller.sandbox, slot)
 
     async def _complete(self, order: Order) -> Pictures:
         """Fetch the pictures that were named by content, and check them as the sent ones were."""

@@ -21,6 +21,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "demo": "gateway.cli.demo",
     "check": "gateway.cli.check",
     "keys": "gateway.cli.keys",
+    "usage": "gateway.cli.usage",
+    "ledger": "gateway.cli.ledger",
     "protos": "gateway.cli.protos",
     "emulator": "gateway.cli.emulator",
 }

@@ -3,6 +3,7 @@
 from gateway.client.client import DEFAULT_TIMEOUT, CacheMode, EditedImage, GatewayClient
 from gateway.client.errors import (
     BlobNotFound,
+    BudgetSpent,
     DamagedPicture,
     FieldMistake,
     GatewayCallError,
@@ -14,6 +15,8 @@ from gateway.client.errors import (
     Refused,
     ResultGone,
     ResultNotFetched,
+    Throttled,
+    TooCostly,
     TryLater,
     Unauthenticated,
 )
@@ -21,6 +24,7 @@ from gateway.client.errors import (
 __all__ = [
     "DEFAULT_TIMEOUT",
     "BlobNotFound",
+    "BudgetSpent",
     "CacheMode",
     "DamagedPicture",
     "EditedImage",
@@ -35,6 +39,8 @@ __all__ = [
     "Refused",
     "ResultGone",
     "ResultNotFetched",
+    "Throttled",
+    "TooCostly",
     "TryLater",
     "Unauthenticated",
 ]

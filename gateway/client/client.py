@@ -58,6 +58,12 @@ class EditedImage:
     info: Result
     request_id: str
 
+    @property
+    def budget_left_milli_credits(self) -> int | None:
+        """What is left of the tenant's budget of this month; None where it has none, or none is known."""
+        known = self.info.HasField("budget_left_milli_credits")
+        return self.info.budget_left_milli_credits if known else None
+
 
 class GatewayClient:
     """A connection to the gateway, to be used by any number of tasks of one event loop at once.

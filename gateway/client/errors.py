@@ -8,6 +8,9 @@
     ├── NotCached             only a stored result was wanted, and there is none
     ├── ResultGone            served before under its idempotency key, and no longer kept
     ├── TryLater              cannot be served now; call again after `retry_after`
+    │   └── Throttled         the tenant calls too often, or has too much under way: `limit` says which
+    ├── BudgetSpent           too few of the tenant's credits of this month are left
+    ├── TooCostly             the call costs more than one call of the tenant may
     ├── OutcomeUnknown        may have been charged: calling again may buy again
     │   └── NoAnswer          the connection failed, or the time is up
     ├── GatewayFailed         a mistake of the gateway's, or no picture in Photoroom's answer
@@ -33,6 +36,7 @@ from gateway.v1.edit_service_pb2 import Result
 __all__ = [
     "REQUEST_ID",
     "BlobNotFound",
+    "BudgetSpent",
     "DamagedPicture",
     "FieldMistake",
     "GatewayCallError",
@@ -44,6 +48,8 @@ __all__ = [
     "Refused",
     "ResultGone",
     "ResultNotFetched",
+    "Throttled",
+    "TooCostly",
     "TryLater",
     "Unauthenticated",
     "call_error",
@@ -73,7 +79,8 @@ class GatewayCallError(Exception):
 
     `code` is the gRPC status, `reason` the gateway's stable word for what happened, empty when the
     answer is not the gateway's. `retry_after` is the wait in seconds after which the same call may
-    succeed, where one is known. `request_id` is the call's name in the gateway's log.
+    succeed, where one is known. `request_id` is the call's name in the gateway's log. `limit` names the
+    limit of the tenant's that refused the call, such as `edits`; it is empty where none did.
     """
 
     def __init__(
@@ -84,14 +91,16 @@ class GatewayCallError(Exception):
         fields: tuple[FieldMistake, ...] = (),
         retry_after: float | None = None,
         request_id: str = "",
+        limit: str = "",
     ) -> None:
-        super().__init__(code, reason, message, fields, retry_after, request_id)
+        super().__init__(code, reason, message, fields, retry_after, request_id, limit)
         self.code = code
         self.reason = reason
         self.message = message
         self.fields = fields
         self.retry_after = retry_after
         self.request_id = request_id
+        self.limit = limit
 
     def __str__(self) -> str:
         return f"{self.reason or self.code.name}: {self.message} [request {self.request_id}]"
@@ -123,6 +132,21 @@ class ResultGone(GatewayCallError):
 
 class TryLater(GatewayCallError):
     """The call cannot be served now, or a limit is reached; the same call may succeed later."""
+
+
+class Throttled(TryLater):
+    """The tenant calls or buys too often, or has as many paid calls under way as it may have."""
+
+
+class BudgetSpent(GatewayCallError):
+    """The call costs more than what is left of the tenant's credits of this month.
+
+    `retry_after` is the time until the next month, where it is known. Stored results still answer.
+    """
+
+
+class TooCostly(GatewayCallError):
+    """The call costs more than one call of the tenant may, and would again."""
 
 
 class OutcomeUnknown(GatewayCallError):
@@ -158,6 +182,7 @@ class ResultNotFetched(GatewayCallError):
             cause.fields,
             cause.retry_after,
             cause.request_id,
+            cause.limit,
         )
         self.args = (cause, result)
         self.result = result
@@ -166,7 +191,11 @@ class ResultNotFetched(GatewayCallError):
 _BY_REASON: Mapping[str, type[GatewayCallError]] = {
     "BLOB_NOT_FOUND": BlobNotFound,
     "BODY_TOO_LARGE": InvalidCall,
+    "REQUEST_COST": TooCostly,
     "RESULT_GONE": ResultGone,
+    "TENANT_BUDGET": BudgetSpent,
+    "TENANT_CONCURRENCY": Throttled,
+    "TENANT_RATE": Throttled,
 }
 _BY_CODE: Mapping[grpc.StatusCode, type[GatewayCallError]] = {
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
@@ -191,7 +220,9 @@ def call_error(error: grpc.aio.AioRpcError, request_id: str) -> GatewayCallError
         detail.Unpack(bad)
         if detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
-    reason = info.reason if info.domain == _DOMAIN else ""
+    if info.domain != _DOMAIN:
+        info.Clear()
+    reason = info.reason
     kind = _BY_REASON.get(reason) or _BY_CODE.get(error.code(), GatewayFailed)
     return (kind if reason else NoAnswer)(
         error.code(),
@@ -200,6 +231,7 @@ def call_error(error: grpc.aio.AioRpcError, request_id: str) -> GatewayCallError
         tuple(FieldMistake(v.field, v.reason, v.description) for v in bad.field_violations),
         retry_after,
         str(trailers.get(REQUEST_ID, request_id)),
+        info.metadata.get("limit", ""),
     )
 
 

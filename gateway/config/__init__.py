@@ -4,6 +4,8 @@ A key is declared once, as a field of the model; the reference, the environment 
 keys that are not in force yet are read off it.
 """
 
+from gateway.config.changes import Changes, changes
+from gateway.config.files import ReadFiles
 from gateway.config.load import load_config, parse_config
 from gateway.config.mistakes import ConfigError, Mistake
 from gateway.config.model import (
@@ -23,6 +25,7 @@ from gateway.config.secret import Sources
 from gateway.config.tenants import Admin, Rate, Tenant
 from gateway.config.units import Address
 from gateway.config.upstream import Account, PlanPrices, Timeouts, Upstream, UpstreamKey
+from gateway.config.watch import ConfigWatch
 
 __all__ = [
     "EMBEDDED",
@@ -31,12 +34,15 @@ __all__ = [
     "Admin",
     "Bodies",
     "Cache",
+    "Changes",
     "Config",
     "ConfigError",
+    "ConfigWatch",
     "Listen",
     "Mistake",
     "PlanPrices",
     "Rate",
+    "ReadFiles",
     "RedisServers",
     "Sources",
     "Telemetry",
@@ -45,6 +51,7 @@ __all__ = [
     "Upstream",
     "UpstreamKey",
     "Urls",
+    "changes",
     "check_id",
     "load_config",
     "not_in_force",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from gateway.config.checks import check
 from gateway.config.document import read_document
 from gateway.config.environment import overlay
+from gateway.config.files import ReadFiles
 from gateway.config.mistakes import ConfigError, Mistake, mistakes_of
 from gateway.config.model import Config
 from gateway.config.schema import known_under
@@ -18,28 +19,40 @@ from gateway.config.secret import Sources
 __all__ = ["load_config", "parse_config"]
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read a configuration file. Raises ConfigError with every mistake in file and environment."""
+def load_config(path: Path, environ: Mapping[str, str], files: ReadFiles | None = None) -> Config:
+    """Read a configuration file; every file that is opened is noted in `files` before.
+
+    Raises ConfigError with every mistake in file and environment.
+    """
+    files = files or ReadFiles()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = files.note(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ConfigError([Mistake("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Mistake("", "is not UTF-8 text")]) from None
-    return parse_config(text, environ, folder=path.parent)
+    return parse_config(text, environ, folder=path.parent, files=files)
 
 
-def parse_config(text: str, environ: Mapping[str, str], *, folder: Path = Path()) -> Config:
+def parse_config(
+    text: str,
+    environ: Mapping[str, str],
+    *,
+    folder: Path = Path(),
+    files: ReadFiles | None = None,
+) -> Config:
     """Read a configuration from YAML; the paths of secrets start from `folder`.
 
-    Raises ConfigError with every mistake in text and environment.
+    The files that hold them are noted in `files`. Raises ConfigError with every mistake in text and
+    environment.
     """
     document, mistakes = read_document(text)
     overlaid = overlay(document, environ)
     found = [*mistakes, *overlaid.mistakes]
     config: Config | None = None
+    sources = Sources(environ, folder, files or ReadFiles())
     try:
-        config = Config.model_validate(overlaid.document, context=Sources(environ, folder))
+        config = Config.model_validate(overlaid.document, context=sources)
     except ValidationError as error:
         found += mistakes_of(error, known_under)
     found += check(overlaid.document)

@@ -11,8 +11,10 @@ __all__ = [
     "BY_SHAPE",
     "MAPPING",
     "NOT_IN_FORCE",
+    "RELOADED",
     "WORD",
     "NotInForce",
+    "Reloaded",
     "Section",
     "Written",
     "spelled",
@@ -48,6 +50,14 @@ class NotInForce:
 
 
 NOT_IN_FORCE: Final = NotInForce()
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """Marks a key that a running gateway takes over from a changed file; all others need a restart."""
+
+
+RELOADED: Final = Reloaded()
 
 # A key that is one of some words or a mapping. The tags stand in the paths of pydantic's errors.
 WORD: Final = Tag("<word>")

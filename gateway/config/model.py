@@ -7,7 +7,16 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written, spelled
+from gateway.config.marks import (
+    BY_SHAPE,
+    MAPPING,
+    NOT_IN_FORCE,
+    RELOADED,
+    WORD,
+    Section,
+    Written,
+    spelled,
+)
 from gateway.config.scalars import NOT_EMPTY, Id, OptionalUrl, Share
 from gateway.config.secret import OptionalSecretFile, SecretFile, SecretText, given, one_of
 from gateway.config.tenants import Admin, Tenant
@@ -176,11 +185,11 @@ class Config(Section):
         ),
     )
     upstream: Upstream = Field(description="Where Photoroom is, and who pays there.")
-    tenants: Annotated[tuple[Tenant, ...], NOT_EMPTY] = Field(
+    tenants: Annotated[tuple[Tenant, ...], NOT_EMPTY, RELOADED] = Field(
         description="Teams that call the gateway."
     )
     cache_scopes: Annotated[
-        dict[Id, tuple[Id, ...]], Written("mapping, such as `retail: [catalog, web]`")
+        dict[Id, tuple[Id, ...]], Written("mapping, such as `retail: [catalog, web]`"), RELOADED
     ] = Field(
         default={},
         description=(
@@ -191,16 +200,20 @@ class Config(Section):
     cache: Cache = Field(default=Cache(), description="How long and how much is remembered.")
     urls: Urls = Field(default=Urls(), description="What happens to image URLs in requests.")
     bodies: Bodies = Field(default=Bodies(), description="Where request bodies wait.")
-    admins: tuple[Admin, ...] = Field(
+    admins: Annotated[tuple[Admin, ...], RELOADED] = Field(
         default=(), description="Operators who may call the administration service."
     )
     telemetry: Telemetry = Field(
         default=Telemetry(), description="What is told about calls, and where."
     )
 
+    def scope_by_tenant(self) -> dict[str, str]:
+        """Return the name of the scope that each tenant shares, by the tenant's id."""
+        return {member: name for name, members in self.cache_scopes.items() for member in members}
+
     def tenants_by_credential(self) -> dict[str, tenant.Tenant]:
         """Return whose each credential is, by its SHA-256 in lower-case hex."""
-        shared = {member: name for name, members in self.cache_scopes.items() for member in members}
+        shared = self.scope_by_tenant()
         return {
             digest: replace(configured.value, shared_scope=shared.get(configured.id, ""))
             for configured in self.tenants

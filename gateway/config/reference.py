@@ -22,9 +22,18 @@ each mistake with its path; unknown keys and keys that stand twice are mistakes.
   wins over the file. Any other variable whose name starts with `GATEWAY_` is a mistake, unless a
   `secret_env` names it. Those that Kubernetes makes for a Service named `gateway` or `gateway-...`
   are let pass.
-- **Secrets** are read once, at start, from the files and variables that the configuration names.
-  A relative path starts from the folder of the configuration. White space around a secret is dropped.
-  No error, log line or `repr` repeats a secret, nor any other value of the file.
+- **Secrets** are read from the files and variables that the configuration names. A relative path
+  starts from the folder of the configuration. White space around a secret is dropped. No error, log
+  line or `repr` repeats a secret, nor any other value of the file.
+- **Reload.** `serve` looks every two seconds at the file and at the files of secrets that it names, and
+  reads all of them again when one has changed and then stayed the same for one look; on SIGHUP at once.
+  Links are followed anew each time, so mounted ConfigMaps and Secrets work, but for those mounted with
+  `subPath`, which Kubernetes never updates. Keys marked *reloaded*, and all below them, come in force
+  for the next call, and calls under way finish as they began. Any other key needs a restart: what is
+  reloaded is applied all the same, and the others are named in the log and by the metric
+  `gateway_config_needs_restart`. A file with a mistake is refused whole: the settings before it go on,
+  the log says what is wrong, and `gateway_config_refused` is 1 until the file is mended. Each replica
+  reads its own files, in its own time.
 - **Not in force yet**: the key is read and checked, and changes nothing until its feature lands. Keys
   of this kind that a file sets are named by `check` and at start.
 """
@@ -60,7 +69,8 @@ def _row(key: Key) -> str:
 
 
 def _sentence(key: Key) -> str:
-    return key.description if key.in_force else f"*Not in force yet.* {key.description}"
+    marks = {"*Reloaded.*": key.reloaded, "*Not in force yet.*": not key.in_force}
+    return " ".join([*(mark for mark, is_so in marks.items() if is_so), key.description])
 
 
 def _default(key: Key) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from gateway.config.marks import NOT_IN_FORCE, Section, Written
+from gateway.config.marks import NOT_IN_FORCE, RELOADED, Section, Written
 from gateway.config.mistakes import join
 from gateway.config.model import Config
 
@@ -24,8 +24,9 @@ class Key:
     """A key of the configuration.
 
     `path` has `[]` for each list on the way. `how` tells how a value is written. `default` is as an
-    operator would write it, None where the key is required. `variable` is the environment variable that
-    sets it: scalars outside lists have one. `typed` says that its text is read as JSON there.
+    operator would write it, None where the key is required. `reloaded` marks what a running gateway
+    takes over; what is inside is not marked again. `variable` is the environment variable that sets it:
+    scalars outside lists have one. `typed` says that its text is read as JSON there.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Key:
     default: Any
     required: bool
     in_force: bool
+    reloaded: bool
     variable: str | None
     typed: bool
 
@@ -95,6 +97,7 @@ def _walk(section: type[Section], prefix: str, *, in_force: bool) -> Iterator[Ke
             default=None if field.is_required() else field.default,
             required=field.is_required(),
             in_force=here,
+            reloaded=RELOADED in field.metadata,
             variable=PREFIX + path.upper().replace(".", "__") if settable else None,
             typed=shape.typed,
         )

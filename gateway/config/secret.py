@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo, field_validator
 
+from gateway.config.files import ReadFiles
 from gateway.config.marks import Written
 
 __all__ = [
@@ -30,10 +31,14 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where secrets come from: the environment, and the folder that relative paths start from."""
+    """Where secrets come from: the environment, and the folder that relative paths start from.
+
+    Each file is noted in `files` before it is opened.
+    """
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path = Path()
+    files: ReadFiles = field(default_factory=ReadFiles, repr=False, compare=False)
 
 
 def _sources(info: ValidationInfo) -> Sources:
@@ -43,8 +48,10 @@ def _sources(info: ValidationInfo) -> Sources:
 def _from_file(value: Any, info: ValidationInfo) -> SecretStr:  # noqa: ANN401 - not checked yet
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("has to be the path of a file")
+    sources = _sources(info)
+    path = sources.files.note(sources.folder / value)
     try:
-        with (_sources(info).folder / value).open("rb") as file:
+        with path.open("rb") as file:
             content = file.read(_LONGEST + 1)
     except OSError as error:
         raise ValueError(f"names a file that cannot be read: {error.strerror}") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+import zoneinfo
+from typing import Annotated, Literal, overload
 
 from pydantic import Field
 
@@ -17,7 +19,7 @@ from gateway.config.scalars import (
     Positive,
     TimeZone,
 )
-from gateway.domain import tenant
+from gateway.domain import limits, tenant
 
 __all__ = ["Admin", "Rate", "Tenant"]
 
@@ -30,6 +32,11 @@ class Rate(Section):
     per_minute: Positive = Field(description="Calls a minute in the long run.")
     burst: Count = Field(description="Calls that may come at once.")
 
+    @property
+    def value(self) -> limits.Rate:
+        """The rate as the rest of the gateway knows it."""
+        return limits.Rate.of(per_minute=self.per_minute, burst=self.burst)
+
 
 class Tenant(Section):
     """A team that calls the gateway."""
@@ -38,27 +45,25 @@ class Tenant(Section):
     credentials_sha256: Annotated[tuple[CredentialHash, ...], NOT_EMPTY] = Field(
         description=f"{CREDENTIALS} Two of them let a key be rotated."
     )
-    requests: Annotated[Rate | None, NOT_IN_FORCE] = Field(
+    requests: Rate | None = Field(
         default=None,
         description="Rate of all its calls, answers from the cache too; absent: no bound.",
     )
-    edits: Annotated[Rate | None, NOT_IN_FORCE] = Field(
+    edits: Rate | None = Field(
         default=None, description="Rate of its calls that go upstream; absent: no bound."
     )
-    max_in_flight: Annotated[Count | None, NOT_IN_FORCE] = Field(
+    max_in_flight: Count | None = Field(
         default=None,
         description="Its upstream calls that may be under way at once; absent: any number.",
     )
-    monthly_images: Annotated[Amount | None, NOT_IN_FORCE] = Field(
+    monthly_images: Amount | None = Field(
         default=None,
         description="Credits that it may spend in a calendar month; absent: no budget.",
     )
-    max_cost: Annotated[Amount | None, NOT_IN_FORCE] = Field(
+    max_cost: Amount | None = Field(
         default=None, description="Credits that one call may cost; absent: any."
     )
-    time_zone: Annotated[TimeZone, NOT_IN_FORCE] = Field(
-        default="UTC", description="Where its month begins."
-    )
+    time_zone: TimeZone = Field(default="UTC", description="Where its month begins.")
     weight: Annotated[Positive, NOT_IN_FORCE] = Field(
         default=1, description="Its share of upstream capacity, against the others of its priority."
     )
@@ -71,11 +76,11 @@ class Tenant(Section):
     sandbox: Flag = Field(
         default=False, description="Whether all its calls are sandbox calls: free and watermarked."
     )
-    strict: Annotated[Flag, NOT_IN_FORCE] = Field(
+    strict: Flag = Field(
         default=False,
         description="Whether it is refused, not served on trust, while state Redis is down.",
     )
-    emergency_images: Annotated[Amount, NOT_IN_FORCE] = Field(
+    emergency_images: Amount = Field(
         default=10, description="Credits that it may spend while state Redis is down."
     )
     extra_parameters: Flag = Field(
@@ -102,6 +107,20 @@ class Tenant(Section):
             sandbox=self.sandbox,
             extra_parameters=self.extra_parameters,
             ignore_unknown=self.unknown_parameters == "ignore",
+            limits=self._limits,
+        )
+
+    @property
+    def _limits(self) -> limits.Limits:
+        return limits.Limits(
+            requests=self.requests.value if self.requests else None,
+            edits=self.edits.value if self.edits else None,
+            in_flight=self.max_in_flight,
+            budget_milli=_milli(self.monthly_images),
+            cost_milli=_milli(self.max_cost),
+            zone=zoneinfo.ZoneInfo(self.time_zone),
+            strict=self.strict,
+            emergency_milli=_milli(self.emergency_images),
         )
 
 
@@ -112,3 +131,12 @@ class Admin(Section):
     credentials_sha256: Annotated[tuple[CredentialHash, ...], NOT_EMPTY] = Field(
         description=CREDENTIALS
     )
+
+
+@overload
+def _milli(amount: float) -> int: ...
+@overload
+def _milli(amount: None) -> None: ...
+def _milli(amount: float | None) -> int | None:
+    """Return thousandths, rounded down: a limit is not exceeded by a fraction of one."""
+    return None if amount is None else math.floor(round(amount * 1000, 6))

@@ -13,7 +13,16 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.config.marks import BY_SHAPE, MAPPING, NOT_IN_FORCE, WORD, Section, Written, spelled
+from gateway.config.marks import (
+    BY_SHAPE,
+    MAPPING,
+    NOT_IN_FORCE,
+    RELOADED,
+    WORD,
+    Section,
+    Written,
+    spelled,
+)
 from gateway.config.scalars import NOT_EMPTY, Count, Id, Quantity, Url
 from gateway.config.secret import SecretFile, SecretVariable, given, one_of
 from gateway.config.units import Duration
@@ -159,6 +168,6 @@ class Upstream(Section):
             "each after the time-out."
         ),
     )
-    accounts: Annotated[tuple[Account, ...], NOT_EMPTY] = Field(
+    accounts: Annotated[tuple[Account, ...], NOT_EMPTY, RELOADED] = Field(
         description="Accounts, tried in this order."
     )

@@ -10,8 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from typing import Final
 
-__all__ = ["NO_LIMITS", "BucketState", "Limits", "Rate", "Taken"]
+__all__ = ["NO_LIMITS", "TRUSTED_PART", "BucketState", "Limits", "Rate", "Taken"]
+
+TRUSTED_PART: Final = 0.8
+"""Part of every limit that all replicas together grant while the state Redis is away."""
 
 _MINUTE_US = 60_000_000
 
@@ -20,8 +24,8 @@ _MINUTE_US = 60_000_000
 class Taken:
     """What came of taking tokens. `full_at` is the new time at which the bucket is full again.
 
-    `wait_us` is 0 when they were taken, else the microseconds after which the same can be taken;
-    `full_at` is then what it was.
+    `wait_us` is 0 when they were taken, else the microseconds after which the same can be taken.
+    Keep `full_at` in either case: what a slower rate left behind ends there.
     """
 
     full_at: int
@@ -66,7 +70,11 @@ class Rate:
         return self.burst * self.interval_us
 
     def take(self, full_at: int, now: int, tokens: int = 1) -> Taken:
-        """Take `tokens` at `now`, or none. Times are microseconds since the epoch."""
+        """Take `tokens` at `now`, or none. Times are microseconds since the epoch.
+
+        A bucket is never emptier than empty, though one of a slower rate may have been full later.
+        """
+        full_at = min(full_at, now + self.depth_us)
         after = max(full_at, now) + tokens * self.interval_us
         wait = after - now - self.depth_us
         return Taken(full_at, wait) if wait > 0 else Taken(after, 0)

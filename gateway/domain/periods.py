@@ -23,8 +23,10 @@ def months_around(now: float, zone: tzinfo) -> tuple[Period, Period, Period]:
     So whoever has another clock, but one that is right to the month, finds its own among them.
     """
     today = datetime.fromtimestamp(now, zone)
-    first = [_month(today.year, today.month + shift, zone) for shift in (-1, 0, 1, 2)]
-    before, this, after = (Period(start, end) for start, end in pairwise(first))
+    first = [_month(today.year, today.month + shift, zone) for shift in (-1, 0, 1, 2, 3)]
+    # Where the clock is put back over the first midnight, it shows the old month again: that is over.
+    begun = int(now * 1000 >= first[2])
+    before, this, after = (Period(start, end) for start, end in pairwise(first[begun : begun + 4]))
     return before, this, after
 
 

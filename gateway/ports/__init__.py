@@ -3,7 +3,7 @@
 Adapters know these and the domain, and not each other. The pipeline knows these and no adapter.
 """
 
-from gateway.ports.admission import Admission, Claim, Hold, RequestGate, Settlement
+from gateway.ports.admission import Admission, Claim, Hold, HoldLost, RequestGate, Settlement
 from gateway.ports.buying import AccountSource, Draft, Pictures, Purchase, Upstream
 from gateway.ports.callers import (
     AdminAuthenticator,
@@ -43,6 +43,7 @@ __all__ = [
     "FlightBoard",
     "Follow",
     "Hold",
+    "HoldLost",
     "Joined",
     "Lead",
     "Pictures",

@@ -9,9 +9,14 @@ from typing import Protocol
 from gateway.domain.calls import Balance
 from gateway.domain.edit import Operation
 from gateway.domain.limits import BucketState
+from gateway.domain.periods import Period
 from gateway.domain.tenant import Tenant
 
-__all__ = ["Admission", "Claim", "Hold", "RequestGate", "Settlement"]
+__all__ = ["Admission", "Claim", "Hold", "HoldLost", "RequestGate", "Settlement"]
+
+
+class HoldLost(Exception):
+    """A hold has lapsed before its call was sent, or Redis has lost it: ask for a new one."""
 
 
 class Settlement(enum.StrEnum):
@@ -44,7 +49,8 @@ class Claim:
 class Hold:
     """A granted claim: a place among the tenant's calls, and credits held until it is settled.
 
-    `period` names the budget that they are held in: its start, in milliseconds since the epoch.
+    `period` is the budget's that they are held in. `trusted` says that this replica granted it by
+    itself, while the state Redis was away.
     """
 
     id: str
@@ -52,7 +58,8 @@ class Hold:
     operation: Operation
     cost_milli: int
     seconds: float
-    period: int
+    period: Period
+    trusted: bool = False
 
 
 class Admission(Protocol):
@@ -64,6 +71,10 @@ class Admission(Protocol):
         Raises TenantRate, TenantConcurrency, TenantBudget, RequestCost, and StateUnavailable for a
         tenant that is not to be served on trust. Cancelled, it holds nothing.
         """
+        ...
+
+    def sent(self, hold: Hold) -> None:
+        """Say that the upstream is being called: the hold will not lapse before that has ended."""
         ...
 
     def settle(self, hold: Hold, settlement: Settlement) -> None:

@@ -92,7 +92,8 @@ class FlightBoard(Protocol):
     async def sent(self, lead: Lead, hold: Hold | None = None) -> bool:
         """Mark that the upstream is about to be called. False: a higher epoch leads, do not call.
 
-        The `hold` of the call is marked in the same step, or neither is.
+        The `hold` of the call is marked in the same step, or neither is. Raises HoldLost when it is
+        there no more.
         """
         ...
 

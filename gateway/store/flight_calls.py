@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.errors import OutcomeUnknown
-from gateway.ports import Ended, Follow, Joined, Lead
-from gateway.store.keyspace import WAKE_PREFIX, flight_key
+from gateway.ports import Ended, Follow, Hold, Joined, Lead
+from gateway.store.keyspace import LEDGER_ROOT, WAKE_PREFIX, flight_key
 from gateway.store.scripts import Script, ScriptCall, load
 
 __all__ = ["LONGEST_MESSAGE", "FlightCalls", "FlightRules", "FlightScripts", "Held", "read_joined"]
@@ -47,8 +47,13 @@ class FlightScripts:
     @classmethod
     def load(cls) -> FlightScripts:
         """Read them from the package."""
-        names = ("join", "sent", "renew", "complete", "fail")
-        return cls(*(load("flight", name) for name in names))
+        return cls(
+            join=load("flight", "join"),
+            sent=load("flight", "hold", "sent"),
+            renew=load("flight", "renew"),
+            complete=load("flight", "complete"),
+            fail=load("flight", "fail"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,13 @@ class FlightCalls:
             self.scripts.join, (flight_key(flight),), (self.replica, token, seen, *times)
         )
 
-    def sent(self, held: Held) -> ScriptCall:
-        """Mark as sent; answers the time of the mark, or 0."""
+    def sent(self, held: Held, hold: Hold | None) -> ScriptCall:
+        """Mark as sent, the hold with it; answers the time of the mark, 0 or -1, and what Books read."""
         lead = held.lead
         who = (self.replica, lead.token, lead.epoch, lead.attempts)
         times = (held.timeout, self.rules.lease, self.rules.keep)
-        return ScriptCall(self.scripts.sent, (flight_key(lead.flight),), (*who, *times))
+        keys = (flight_key(lead.flight), LEDGER_ROOT)
+        return ScriptCall(self.scripts.sent, keys, (*who, *times, *_hold_words(hold)))
 
     def renew(self, held: Sequence[Held]) -> ScriptCall:
         """Renew the leases; answers 1 for each that is still held, else 0."""
@@ -109,6 +115,13 @@ class FlightCalls:
             (flight_key(lead.flight),),
             (*who, self.rules.keep, WAKE_PREFIX),
         )
+
+
+def _hold_words(hold: Hold | None) -> tuple[str | int, ...]:
+    if hold is None:
+        return ("",)
+    what = (hold.tenant, hold.operation.value, hold.cost_milli)
+    return (hold.id, int(hold.trusted), *what, hold.period.start, hold.period.end)
 
 
 def read_joined(flight: str, token: str, answer: Sequence[Any]) -> Joined:

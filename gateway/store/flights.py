@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Self
 
-from gateway.ports import BoardUnavailable, Joined, Lead
+from gateway.ports import BoardUnavailable, Hold, HoldLost, Joined, Lead
 from gateway.store.background import in_background
 from gateway.store.bells import Bells
 from gateway.store.flight_calls import (
@@ -26,6 +27,7 @@ from gateway.store.flight_calls import (
     Held,
     read_joined,
 )
+from gateway.store.hold_table import SENT, HoldTable
 from gateway.store.keyspace import WAKE_PREFIX
 from gateway.store.link import Link, RedisTrouble
 from gateway.store.scripts import ScriptCall, run
@@ -59,7 +61,8 @@ def _nobody(lead: Lead) -> None:
 class RedisFlights:
     """FlightBoard over Redis; `async with flights.running()` is when it owes its leads and listens.
 
-    `replica` is this process's own name: letters, digits, `-` and `_`. `disowned` is called, from a task
+    `replica` is this process's own name: letters, digits, `-` and `_`. `table` is the one of the holds
+    that are marked together with flights. `disowned` is called, from a task
     of the board, for a lead that has sent nothing and is replaced: it may stop. One that has sent goes
     on, for its result still counts.
     """
@@ -69,11 +72,13 @@ class RedisFlights:
         link: Link,
         replica: str,
         *,
+        table: HoldTable | None = None,
         rules: FlightRules | None = None,
         disowned: Callable[[Lead], None] = _nobody,
         scripts: FlightScripts | None = None,
     ) -> None:
         self._link = link
+        self._table = table or HoldTable(time.monotonic)
         self._rules = rules or FlightRules()
         self._calls = FlightCalls(replica, self._rules, scripts or FlightScripts.load())
         self._channel = WAKE_PREFIX + replica
@@ -111,12 +116,22 @@ class RedisFlights:
             self.counts.alone += answer[0] == b"alone"
         return joined
 
-    async def sent(self, lead: Lead) -> bool:
-        """Mark that the upstream is about to be called; False: do not. Raises BoardUnavailable."""
+    async def sent(self, lead: Lead, hold: Hold | None = None) -> bool:
+        """Mark that the upstream is about to be called; False: do not.
+
+        Raises BoardUnavailable, and HoldLost.
+        """
         held = self._held.get(lead.token)
         if held is None:
             return False
-        sent_at = await self._ask(self._calls.sent(held))
+        mark = self._table.books.mark()
+        sent_at, gen, seq = await self._ask(self._calls.sent(held, hold))
+        if hold is not None:
+            self._table.read(mark, gen.decode(), seq)
+            if sent_at < 0:
+                raise HoldLost
+            if sent_at:
+                self._table.note(hold, SENT, heard=SENT)
         if sent_at:
             self._held[lead.token] = replace(held, sent_at=sent_at)
         else:

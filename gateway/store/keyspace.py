@@ -8,6 +8,9 @@
     pg1:{ctl}:replay:<slot> what became of the call under an idempotency key; lives a day
     pg1:{ctl}:tick          hash of what administrators purged and revoked; state Redis, never expires
     pg1:{ctl}:replicas      sorted set of the replicas that live, by the time they last said so
+    pg1:{ctl}:gen, seq:*, hold:*, holds, slots:*, bucket:*, budget:*, journal
+                            the ledger; `lua/hold.lua` says what each holds and for how long
+    pg1:{ctl}:requests:<tenant>  the rate of all calls of a tenant; lives until it is full, at least a second
     pg1:tick                the channel on which replicas are told of a change of the tick's hash
     pg1:wake:<replica>      the channel on which a replica is told of flights that have changed
 
@@ -27,6 +30,8 @@ __all__ = [
     "BLOB_MARGIN",
     "CACHE_SECRET",
     "CHUNK_BYTES",
+    "JOURNAL",
+    "LEDGER_ROOT",
     "REPLAY_MS",
     "REPLICAS",
     "TICK",
@@ -34,8 +39,10 @@ __all__ = [
     "WAKE_PREFIX",
     "BlobKeys",
     "ScopeKeys",
+    "budget_key",
     "flight_key",
     "replay_key",
+    "requests_key",
     "scope_keys",
 ]
 
@@ -46,6 +53,12 @@ BLOB_MARGIN = 300.0
 """Seconds that a blob outlives the entry it was written for: an entry never points at nothing."""
 
 CACHE_SECRET = "pg1:{ctl}:cache-secret"  # noqa: S105 - the key's name, not the secret
+
+LEDGER_ROOT = "pg1:{ctl}:"
+"""What the names of the ledger's keys begin with; its scripts make them, `lua/hold.lua` lists them."""
+
+JOURNAL = LEDGER_ROOT + "journal"
+"""The stream of what happened to holds."""
 
 TICK = "pg1:{ctl}:tick"
 REPLICAS = "pg1:{ctl}:replicas"
@@ -110,3 +123,13 @@ def flight_key(flight: str) -> str:
 def replay_key(slot: str) -> str:
     """Name of the record of an idempotency key."""
     return "pg1:{ctl}:replay:" + slot
+
+
+def requests_key(tenant: str) -> str:
+    """Name of the bucket of all calls of a tenant."""
+    return "pg1:{ctl}:requests:" + tenant
+
+
+def budget_key(tenant: str, start: int) -> str:
+    """Name of what a tenant has spent in the period that begins at `start`, as the scripts name it."""
+    return f"{LEDGER_ROOT}budget:{tenant}:{start}"

@@ -1,15 +1,23 @@
-"""The board, the book and the marks of a replica without a state Redis."""
+"""The board, the book, the marks and the ledger of a replica without a state Redis."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from gateway.domain.caching import Purge
+from gateway.domain.calls import Balance
 from gateway.domain.edit import Operation
 from gateway.domain.errors import StateUnavailable
-from gateway.ports import BoardUnavailable, Hold, Joined, Lead, Replay
+from gateway.domain.limits import BucketState
+from gateway.domain.periods import months_around
+from gateway.domain.tenant import Tenant
+from gateway.ports import BoardUnavailable, Claim, Hold, Joined, Lead, Replay, Settlement
+from gateway.store.local_books import LocalBooks, Page
+from gateway.store.refusals import check_cost, refusal
 
-__all__ = ["NoBook", "NoMarks", "SoloBoard"]
+__all__ = ["NoBook", "NoMarks", "SoloAdmission", "SoloBoard", "SoloRequestGate"]
 
 
 class SoloBoard:
@@ -66,3 +74,63 @@ class NoMarks:
         raise StateUnavailable(
             "No Redis is configured: take the credential from the configuration."
         )
+
+
+class SoloAdmission:
+    """Admission for a replica without a state Redis: its books end with the process."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._books = LocalBooks(wall, lambda tenant: tenant.limits.budget_milli)
+
+    async def admit(self, claim: Claim) -> Hold:
+        check_cost(claim)
+        return self._books.admit(claim)
+
+    def sent(self, hold: Hold) -> None:
+        del hold  # it lapses with the process
+
+    def settle(self, hold: Hold, settlement: Settlement) -> None:
+        self._books.settle(hold, settlement)
+
+    def state(self, tenant: Tenant) -> BucketState | None:
+        rate = tenant.limits.edits
+        if rate is None:
+            return None
+        return rate.state(self._page(tenant).full_at, int(self._wall() * 1e6))
+
+    async def balance(self, tenant: Tenant) -> Balance | None:
+        budget = tenant.limits.budget_milli
+        if budget is None:
+            return None
+        period = months_around(self._wall(), tenant.limits.zone)[1]
+        return Balance(budget, self._page(tenant).spent_in(period), period.end / 1000)
+
+    def _page(self, tenant: Tenant) -> Page:
+        return self._books.pages.get(tenant.id, Page())
+
+
+class SoloRequestGate:
+    """RequestGate of a replica without a state Redis. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._full_at: dict[str, int] = {}
+
+    async def enter(self, tenant: Tenant) -> None:
+        rate = tenant.limits.requests
+        if rate is None:
+            return
+        taken = rate.take(self._full_at.get(tenant.id, 0), self._now())
+        self._full_at[tenant.id] = taken.full_at
+        if taken.wait_us:
+            raise refusal(tenant, "requests", taken.wait_us / 1e6)
+
+    def state(self, tenant: Tenant) -> BucketState | None:
+        rate = tenant.limits.requests
+        if rate is None:
+            return None
+        return rate.state(self._full_at.get(tenant.id, 0), self._now())
+
+    def _now(self) -> int:
+        return round(self._clock() * 1e6)

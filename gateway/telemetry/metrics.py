@@ -10,9 +10,37 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
-__all__ = ["Metrics"]
+__all__ = ["ConfigMetrics", "Metrics"]
 
 _SECONDS = (0.001, 0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 180.0)
+
+
+class ConfigMetrics:
+    """What became of the configuration since the start."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.reloads = Counter(
+            "gateway_config_reloads_total",
+            "Readings of the configuration since the start, by what came of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.refused = Gauge(
+            "gateway_config_refused",
+            "1 while the configuration on disk has mistakes, and the one before it goes on.",
+            registry=registry,
+        )
+        self.applied = Gauge(
+            "gateway_config_applied_timestamp_seconds",
+            "When the configuration that runs was put in force, in seconds since the epoch.",
+            registry=registry,
+        )
+        self.needs_restart = Gauge(
+            "gateway_config_needs_restart",
+            "1 for each key whose value on disk comes in force by a restart alone.",
+            ("path",),
+            registry=registry,
+        )
 
 
 class Metrics:
@@ -70,6 +98,7 @@ class Metrics:
             ("tenant", "operation", "source"),
             registry=registry,
         )
+        self.config = ConfigMetrics(registry)
         self.build = Gauge(
             "gateway_build_info",
             "Always 1; the label says which version runs.",

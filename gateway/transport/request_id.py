@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Final
 
-__all__ = ["request_id"]
+__all__ = ["REQUEST_ID", "request_id"]
+
+REQUEST_ID: Final = "x-request-id"
+"""The name of the id in headers and metadata, both ways."""
 
 _PROPER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -6,6 +6,7 @@ Every error that may reach a caller has a row; a test walks the tree so that non
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,11 +27,16 @@ from gateway.domain.errors import (
     NotCached,
     NotKept,
     OutcomeUnknown,
+    PolicyError,
     ReplaysUnavailable,
+    RequestCost,
     ResultGone,
     RouteNotServed,
     ShuttingDown,
     StateUnavailable,
+    TenantBudget,
+    TenantConcurrency,
+    TenantRate,
     TooManyPurges,
     Unauthenticated,
     UpstreamBadAnswer,
@@ -41,7 +47,7 @@ from gateway.domain.errors import (
     UpstreamUnreachable,
 )
 
-__all__ = ["STATUS", "WireStatus", "public_error", "wire_status"]
+__all__ = ["STATUS", "WireStatus", "public_error", "wait_seconds", "wire_status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,11 @@ STATUS: Final[dict[type[GatewayError], WireStatus]] = {
     ResultGone: WireStatus(409, _Code.FAILED_PRECONDITION),
     NotCached: WireStatus(504, _Code.NOT_FOUND),
     UpstreamRefused: WireStatus(400, _Code.FAILED_PRECONDITION),
+    PolicyError: WireStatus(429, _Code.RESOURCE_EXHAUSTED),
+    TenantRate: WireStatus(429, _Code.RESOURCE_EXHAUSTED),
+    TenantConcurrency: WireStatus(429, _Code.RESOURCE_EXHAUSTED),
+    TenantBudget: WireStatus(402, _Code.RESOURCE_EXHAUSTED),
+    RequestCost: WireStatus(403, _Code.PERMISSION_DENIED),
     UpstreamError: WireStatus(502, _Code.INTERNAL),
     KeyTrouble: WireStatus(503, _Code.UNAVAILABLE),
     UpstreamUnreachable: WireStatus(503, _Code.UNAVAILABLE),
@@ -87,6 +98,17 @@ STATUS: Final[dict[type[GatewayError], WireStatus]] = {
 def wire_status(error: GatewayError) -> WireStatus:
     """Return the row of the error's class, or of the nearest class above it."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def wait_seconds(error: GatewayError) -> int | None:
+    """Return the wait in whole seconds, rounded up, one at least; None where the error knows of none.
+
+    To come back early is to be refused again. A rate, or a place, that is taken is free again soon, even
+    if nobody knows when.
+    """
+    if error.retry_after is not None:
+        return max(1, math.ceil(error.retry_after))
+    return 1 if isinstance(error, TenantRate | TenantConcurrency) else None
 
 
 def public_error(error: Exception) -> GatewayError:

@@ -6,12 +6,13 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import ROUND_FLOOR, Decimal
 from typing import Protocol, TypeGuard
 
 from gateway.domain.answer import AccountState
 from gateway.domain.errors import UpstreamError, UpstreamUnavailable
+from gateway.upstream.keyring import KeyRing
 from gateway.upstream.reading import Reply, error_message
 from gateway.upstream.settings import UpstreamKey
 
@@ -39,7 +40,7 @@ class AccountAsker(Protocol):
 
 
 class AccountReader:
-    """Implements `AccountSource` for the account of the first key.
+    """Implements `AccountSource` for the account of the first key of the ring.
 
     Asked by one caller at a time while the others wait, and at most once a minute; when that caller
     hangs up, the next one asks. When the question fails, a
@@ -51,14 +52,14 @@ class AccountReader:
     def __init__(
         self,
         asker: AccountAsker,
-        keys: Sequence[UpstreamKey],
+        ring: KeyRing,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._asker = asker
-        self._keys = tuple(key for key in keys if key.account_id == keys[0].account_id)
+        self._ring = ring
         self._clock = clock
-        self._last: tuple[float, AccountState] | None = None
+        self._last: tuple[str, float, AccountState] | None = None
         self._failed_at = -math.inf
         self._asking = asyncio.Lock()
 
@@ -79,12 +80,14 @@ class AccountReader:
     def _known(self, age: float) -> AccountState | None:
         if self._last is None:
             return None
-        asked_at, state = self._last
-        return state if self._clock() - asked_at < age else None
+        account_id, asked_at, state = self._last
+        is_it = account_id == self._ring.keys[0].account_id
+        return state if is_it and self._clock() - asked_at < age else None
 
     async def _ask(self) -> None:
         """Note the account's state, or the time of the failure. Raises nothing of the upstream's."""
-        for key in self._keys:
+        keys = self._ring.keys
+        for key in (key for key in keys if key.account_id == keys[0].account_id):
             asked_at = self._clock()
             try:
                 reply = await self._asker.ask_account("v2", key)
@@ -94,7 +97,7 @@ class AccountReader:
                 continue
             state = read_account(reply)
             if state is not None:
-                self._last = asked_at, state
+                self._last = key.account_id, asked_at, state
                 return
         self._failed_at = self._clock()
 

@@ -35,7 +35,7 @@ Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
 
 @_typing.final
 class GetAccountResponse(_message.Message):
-    """GetAccountResponse is the state of the account."""
+    """GetAccountResponse is what is left, and of how much."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -43,11 +43,13 @@ class GetAccountResponse(_message.Message):
     SUBSCRIPTION_MILLI_IMAGES_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     available_milli_images: _builtins.int
-    """Images left in this period, in thousandths."""
+    """What is left of this period: thousandths of a credit where the tenant has a budget of its own, else thousandths
+    of the accounts' images.
+    """
     subscription_milli_images: _builtins.int
-    """Images in the whole period, in thousandths."""
+    """The whole of this period, in the same unit."""
     plan: _builtins.str
-    """The plan's name, such as `plus`."""
+    """The plan's name, such as `plus`, which is also that of a tenant's own budget: a credit is an image of that plan."""
     def __init__(
         self,
         *,

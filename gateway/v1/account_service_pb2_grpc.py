@@ -47,10 +47,11 @@ class AccountServiceServicer(object):
     """
 
     def GetAccount(self, request, context):
-        """GetAccount returns the state of the upstream account, at most a minute old.
+        """GetAccount returns the tenant's own budget of this month where it has one, else the state of the upstream
+        accounts, at most a minute old.
 
-        Errors: UNAUTHENTICATED as of EditService; UNAVAILABLE `UPSTREAM_UNAVAILABLE` when the account cannot be
-        asked now: call again later.
+        Errors: UNAUTHENTICATED and `TENANT_RATE` as of EditService; UNAVAILABLE `STATE_UNAVAILABLE` when the budget cannot
+        be read now, `UPSTREAM_UNAVAILABLE` when an account cannot be asked: call again later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,10 +17,11 @@ class AccountServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]
-    """GetAccount returns the state of the upstream account, at most a minute old.
+    """GetAccount returns the tenant's own budget of this month where it has one, else the state of the upstream
+    accounts, at most a minute old.
 
-    Errors: UNAUTHENTICATED as of EditService; UNAVAILABLE `UPSTREAM_UNAVAILABLE` when the account cannot be
-    asked now: call again later.
+    Errors: UNAUTHENTICATED and `TENANT_RATE` as of EditService; UNAVAILABLE `STATE_UNAVAILABLE` when the budget cannot
+    be read now, `UPSTREAM_UNAVAILABLE` when an account cannot be asked: call again later.
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -32,10 +33,11 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.GetAccountRequest,
         context: _aio.ServicerContext[_account_service_pb2.GetAccountRequest, _abc.Awaitable[_account_service_pb2.GetAccountResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.GetAccountResponse]:
-        """GetAccount returns the state of the upstream account, at most a minute old.
+        """GetAccount returns the tenant's own budget of this month where it has one, else the state of the upstream
+        accounts, at most a minute old.
 
-        Errors: UNAUTHENTICATED as of EditService; UNAVAILABLE `UPSTREAM_UNAVAILABLE` when the account cannot be
-        asked now: call again later.
+        Errors: UNAUTHENTICATED and `TENANT_RATE` as of EditService; UNAVAILABLE `STATE_UNAVAILABLE` when the budget cannot
+        be read now, `UPSTREAM_UNAVAILABLE` when an account cannot be asked: call again later.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...

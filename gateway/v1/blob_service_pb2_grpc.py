@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class BlobServiceStub(object):
-    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials and metadata as of EditService.
+    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials, metadata, and the errors UNAUTHENTICATED and
+    `TENANT_RATE` (of `requests`) as of EditService.
 
     A tenant sees its own pictures, and those of the tenants that it shares a cache scope with.
     """
@@ -50,7 +51,8 @@ class BlobServiceStub(object):
 
 
 class BlobServiceServicer(object):
-    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials and metadata as of EditService.
+    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials, metadata, and the errors UNAUTHENTICATED and
+    `TENANT_RATE` (of `requests`) as of EditService.
 
     A tenant sees its own pictures, and those of the tenants that it shares a cache scope with.
     """
@@ -100,7 +102,8 @@ def add_BlobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BlobService(object):
-    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials and metadata as of EditService.
+    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials, metadata, and the errors UNAUTHENTICATED and
+    `TENANT_RATE` (of `requests`) as of EditService.
 
     A tenant sees its own pictures, and those of the tenants that it shares a cache scope with.
     """

@@ -13,7 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BlobServiceStub:
-    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials and metadata as of EditService.
+    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials, metadata, and the errors UNAUTHENTICATED and
+    `TENANT_RATE` (of `requests`) as of EditService.
 
     A tenant sees its own pictures, and those of the tenants that it shares a cache scope with.
     """
@@ -36,7 +37,8 @@ class BlobServiceStub:
     """
 
 class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
-    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials and metadata as of EditService.
+    """BlobService keeps pictures under the SHA-256 of their bytes. Credentials, metadata, and the errors UNAUTHENTICATED and
+    `TENANT_RATE` (of `requests`) as of EditService.
 
     A tenant sees its own pictures, and those of the tenants that it shares a cache scope with.
     """

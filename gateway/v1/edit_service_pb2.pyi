@@ -257,6 +257,7 @@ class Result(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     BLOB_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    BUDGET_LEFT_MILLI_CREDITS_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """The bytes of the picture, up to 3 MiB. Empty when it is larger: then `blob` names it, or it is streamed."""
     media_type: _builtins.str
@@ -275,6 +276,10 @@ class Result(_message.Message):
     """Number of texts that were found."""
     edit_further_url: _builtins.str
     """Page on which the result can be edited further."""
+    budget_left_milli_credits: _builtins.int
+    """What is left of the tenant's budget of this month, in thousandths of a credit, 0 or more; what is held for calls
+    under way is not left. Absent: the tenant has no budget, or it cannot be told now.
+    """
     @_builtins.property
     def unsupported_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Parameters that Photoroom ignored, by wire name, and those that the tenant's settings left out."""
@@ -306,19 +311,24 @@ class Result(_message.Message):
         warnings: _abc.Iterable[Global___Finding] | None = ...,
         blob: _image_pb2.BlobRef | None = ...,
         cache: Global___CacheReport | None = ...,
+        budget_left_milli_credits: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "blob", b"blob", "cache", b"cache", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_budget_left_milli_credits", b"_budget_left_milli_credits", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "blob", b"blob", "budget_left_milli_credits", b"budget_left_milli_credits", "cache", b"cache", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "blob", b"blob", "cache", b"cache", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "edit_further_url", b"edit_further_url", "image", b"image", "media_type", b"media_type", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score", "unsupported_attributes", b"unsupported_attributes", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed", "_budget_left_milli_credits", b"_budget_left_milli_credits", "_texts_detected", b"_texts_detected", "_uncertainty_score", b"_uncertainty_score", "background_seed", b"background_seed", "blob", b"blob", "budget_left_milli_credits", b"budget_left_milli_credits", "cache", b"cache", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "edit_further_url", b"edit_further_url", "image", b"image", "media_type", b"media_type", "texts_detected", b"texts_detected", "uncertainty_score", b"uncertainty_score", "unsupported_attributes", b"unsupported_attributes", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__background_seed: _TypeAlias = _typing.Literal["background_seed"]  # noqa: Y015
     _WhichOneofArgType__background_seed: _TypeAlias = _typing.Literal["_background_seed", b"_background_seed"]  # noqa: Y015
+    _WhichOneofReturnType__budget_left_milli_credits: _TypeAlias = _typing.Literal["budget_left_milli_credits"]  # noqa: Y015
+    _WhichOneofArgType__budget_left_milli_credits: _TypeAlias = _typing.Literal["_budget_left_milli_credits", b"_budget_left_milli_credits"]  # noqa: Y015
     _WhichOneofReturnType__texts_detected: _TypeAlias = _typing.Literal["texts_detected"]  # noqa: Y015
     _WhichOneofArgType__texts_detected: _TypeAlias = _typing.Literal["_texts_detected", b"_texts_detected"]  # noqa: Y015
     _WhichOneofReturnType__uncertainty_score: _TypeAlias = _typing.Literal["uncertainty_score"]  # noqa: Y015
     _WhichOneofArgType__uncertainty_score: _TypeAlias = _typing.Literal["_uncertainty_score", b"_uncertainty_score"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__background_seed) -> _WhichOneofReturnType__background_seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left_milli_credits) -> _WhichOneofReturnType__budget_left_milli_credits | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__texts_detected) -> _WhichOneofReturnType__texts_detected | None: ...
     @_typing.overload
@@ -419,6 +429,7 @@ class PlanEditResponse(_message.Message):
     BILLED_AS_FIELD_NUMBER: _builtins.int
     UNSEEDED_FIELD_NUMBER: _builtins.int
     HIT_FIELD_NUMBER: _builtins.int
+    BUDGET_LEFT_MILLI_CREDITS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Content address of the edit, SHA-256 in lower-case hex. Empty for a call that is not valid."""
     cost_milli_credits: _builtins.int
@@ -427,9 +438,13 @@ class PlanEditResponse(_message.Message):
     """What the call would be billed as."""
     hit: _builtins.bool
     """Whether a stored result would answer the call."""
+    budget_left_milli_credits: _builtins.int
+    """What is left of the tenant's budget of this month, in thousandths of a credit, 0 or more; what is held for calls
+    under way is not left. Absent: the tenant has no budget, or it cannot be told now.
+    """
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
-        """Everything for which the call would be refused. Empty: it is valid."""
+        """Everything in the call for which it would be refused, its cost (`REQUEST_COST`) too. Empty: it is valid."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
@@ -449,12 +464,15 @@ class PlanEditResponse(_message.Message):
         billed_as: _options_pb2.Billing.ValueType = ...,
         unseeded: _abc.Iterable[_builtins.str] | None = ...,
         hit: _builtins.bool = ...,
+        budget_left_milli_credits: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_milli_credits", b"_budget_left_milli_credits", "budget_left_milli_credits", b"budget_left_milli_credits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billed_as", b"billed_as", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "hit", b"hit", "unseeded", b"unseeded", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_milli_credits", b"_budget_left_milli_credits", "billed_as", b"billed_as", "budget_left_milli_credits", b"budget_left_milli_credits", "cost_milli_credits", b"cost_milli_credits", "digest", b"digest", "hit", b"hit", "unseeded", b"unseeded", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__budget_left_milli_credits: _TypeAlias = _typing.Literal["budget_left_milli_credits"]  # noqa: Y015
+    _WhichOneofArgType__budget_left_milli_credits: _TypeAlias = _typing.Literal["_budget_left_milli_credits", b"_budget_left_milli_credits"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left_milli_credits) -> _WhichOneofReturnType__budget_left_milli_credits | None: ...
 
 Global___PlanEditResponse: _TypeAlias = PlanEditResponse  # noqa: Y015
 

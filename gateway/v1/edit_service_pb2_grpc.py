@@ -29,9 +29,15 @@ class EditServiceStub(object):
     """EditService edits pictures.
 
     Callers name themselves by the metadata `x-api-key`, or `authorization: Bearer <key>`. A key with the prefix
-    `sandbox_` asks for Photoroom's sandbox: free, with a watermark. Every answer, errors too, carries the metadata
-    `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
-    `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
+    `sandbox_` asks for Photoroom's sandbox: free, with a watermark. Every error carries `google.rpc.ErrorInfo` with a
+    stable reason; those that name fields carry `google.rpc.BadRequest` with all of them at once, and those that pass by
+    themselves `google.rpc.RetryInfo`. A limit of the tenant's that refuses is named in ErrorInfo's metadata, `limit`
+    beside `tenant`, and in `google.rpc.QuotaFailure`.
+
+    Every answer, errors too, carries trailing metadata: `x-request-id`; and once the tenant is known, for the limits
+    that it has, `ratelimit` and `ratelimit-policy` in the words of draft-ietf-httpapi-ratelimit-headers-10, as in
+    `"requests";r=598;t=1, "edits";r=0;t=3` and `"requests";q=600;w=6, "edits";q=60;w=6`, and
+    `gateway-budget-remaining`, in credits. `requests` counts every call of every method, `edits` what goes to Photoroom.
 
     Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
     has 4 MiB at most, which is what clients take by default.
@@ -69,9 +75,15 @@ class EditServiceServicer(object):
     """EditService edits pictures.
 
     Callers name themselves by the metadata `x-api-key`, or `authorization: Bearer <key>`. A key with the prefix
-    `sandbox_` asks for Photoroom's sandbox: free, with a watermark. Every answer, errors too, carries the metadata
-    `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
-    `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
+    `sandbox_` asks for Photoroom's sandbox: free, with a watermark. Every error carries `google.rpc.ErrorInfo` with a
+    stable reason; those that name fields carry `google.rpc.BadRequest` with all of them at once, and those that pass by
+    themselves `google.rpc.RetryInfo`. A limit of the tenant's that refuses is named in ErrorInfo's metadata, `limit`
+    beside `tenant`, and in `google.rpc.QuotaFailure`.
+
+    Every answer, errors too, carries trailing metadata: `x-request-id`; and once the tenant is known, for the limits
+    that it has, `ratelimit` and `ratelimit-policy` in the words of draft-ietf-httpapi-ratelimit-headers-10, as in
+    `"requests";r=598;t=1, "edits";r=0;t=3` and `"requests";q=600;w=6, "edits";q=60;w=6`, and
+    `gateway-budget-remaining`, in credits. `requests` counts every call of every method, `edits` what goes to Photoroom.
 
     Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
     has 4 MiB at most, which is what clients take by default.
@@ -91,11 +103,18 @@ class EditServiceServicer(object):
         - FAILED_PRECONDITION `BLOB_NOT_FOUND`: upload the pictures that BadRequest names, and call again.
         - NOT_FOUND `NOT_CACHED`: with `ONLY_IF_CACHED`, no stored result answers the call.
         - FAILED_PRECONDITION `UPSTREAM_REFUSED`: Photoroom refuses this edit of this picture, and would again.
+        - RESOURCE_EXHAUSTED `TENANT_RATE`: the tenant calls too often (`limit` is `requests`), or buys too often
+        (`edits`). `TENANT_CONCURRENCY`: it has as many paid calls under way as it may have. Nothing was spent; call
+        again after RetryInfo's wait.
+        - RESOURCE_EXHAUSTED `TENANT_BUDGET`: too few credits are left of the tenant's month. Nothing was spent; call in
+        the next month, or have the budget raised. Stored results still answer.
+        - PERMISSION_DENIED `REQUEST_COST`: the call costs more than one call of the tenant may. Ask for less.
         - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`,
-        `IDEMPOTENCY_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where there is one.
+        `IDEMPOTENCY_UNAVAILABLE`, `STATE_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where
+        there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
-        - RESOURCE_EXHAUSTED: the message has more than 4 MiB. gRPC itself refuses it, without a reason.
+        - RESOURCE_EXHAUSTED without a reason: the message has more than 4 MiB. gRPC itself refuses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,8 +141,8 @@ class EditServiceServicer(object):
     def PlanEdit(self, request, context):
         """PlanEdit says what a call would do and cost, and spends nothing.
 
-        What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED as of EditImage, and INVALID_ARGUMENT
-        when the message itself cannot be read.
+        What is wrong with the call is part of the answer. Errors: UNAUTHENTICATED and `TENANT_RATE` (of `requests`) as of
+        EditImage, and INVALID_ARGUMENT when the message itself cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,9 +183,15 @@ class EditService(object):
     """EditService edits pictures.
 
     Callers name themselves by the metadata `x-api-key`, or `authorization: Bearer <key>`. A key with the prefix
-    `sandbox_` asks for Photoroom's sandbox: free, with a watermark. Every answer, errors too, carries the metadata
-    `x-request-id`. Every error carries `google.rpc.ErrorInfo` with a stable reason; those that name fields carry
-    `google.rpc.BadRequest` with all of them at once, and those that pass by themselves `google.rpc.RetryInfo`.
+    `sandbox_` asks for Photoroom's sandbox: free, with a watermark. Every error carries `google.rpc.ErrorInfo` with a
+    stable reason; those that name fields carry `google.rpc.BadRequest` with all of them at once, and those that pass by
+    themselves `google.rpc.RetryInfo`. A limit of the tenant's that refuses is named in ErrorInfo's metadata, `limit`
+    beside `tenant`, and in `google.rpc.QuotaFailure`.
+
+    Every answer, errors too, carries trailing metadata: `x-request-id`; and once the tenant is known, for the limits
+    that it has, `ratelimit` and `ratelimit-policy` in the words of draft-ietf-httpapi-ratelimit-headers-10, as in
+    `"requests";r=598;t=1, "edits";r=0;t=3` and `"requests";q=600;w=6, "edits";q=60;w=6`, and
+    `gateway-budget-remaining`, in credits. `requests` counts every call of every method, `edits` what goes to Photoroom.
 
     Pictures stand in messages up to 3 MiB together, both ways; larger ones travel through BlobService. So a message
     has 4 MiB at most, which is what clients take by default.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import pytest
@@ -59,6 +60,43 @@ ADMINS: AdminAuthenticator = KEYS
 )
 async def test_a_key_is_its_tenants(caller: Caller, credential: str) -> None:
     assert caller == await TENANTS.authenticate(credential)
+
+
+async def test_other_keys_can_be_put_in_their_place() -> None:
+    keys = HashedKeys({sha256(KEY): CATALOG, sha256(LONG_KEY): LONG}, {}, denied=Denied())
+    moved = Tenant("catalog", shared_scope="retail")
+    scopes = keys.scopes
+    keys.replace({sha256(KEY): moved, sha256(SANDBOX_KEY): TRIAL}, {sha256(ADMIN_KEY): OPS})
+
+    assert Caller(moved, sandbox=False) == await keys.authenticate(KEY)
+    assert Caller(TRIAL, sandbox=True) == await keys.authenticate(SANDBOX_KEY)
+    assert OPS == await keys.authenticate_admin(ADMIN_KEY)
+    with pytest.raises(Unauthenticated):
+        await keys.authenticate(LONG_KEY)
+    assert "" == keys.owner(bytes.fromhex(sha256(LONG_KEY)))
+    assert {"catalog": "shared:retail", "trial": "tenant:trial"} == scopes
+
+
+class Held:
+    """A DenyList that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def is_denied(self, credential_sha256: bytes) -> bool:  # noqa: ARG002 - the port's
+        self.asked.set()
+        await self.answer.wait()
+        return False
+
+
+async def test_a_call_that_is_being_authenticated_ends_as_it_began() -> None:
+    held = Held()
+    keys = HashedKeys({sha256(KEY): CATALOG}, {}, denied=held)
+    call = asyncio.ensure_future(keys.authenticate(KEY))
+    await held.asked.wait()
+    keys.replace({sha256(LONG_KEY): LONG}, {})
+    held.answer.set()
+    assert CATALOG == (await call).tenant
 
 
 async def refusal(credential: str | None) -> str:

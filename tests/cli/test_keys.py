@@ -33,4 +33,5 @@ async def test_the_line_makes_the_key_the_tenants(capsys: pytest.CaptureFixture[
     key, line = new_key(capsys)
     text = VALID.replace(f'credentials_sha256: ["{HASHES[0]}"]', line)
     keys = HashedKeys(parse_config(text, ENVIRON).tenants_by_credential(), {}, denied=NoMarks())
-    assert Caller(Tenant("catalog"), sandbox=False) == await keys.authenticate(key)
+    caller = await keys.authenticate(key)
+    assert ("catalog", False) == (caller.tenant.id, caller.sandbox)

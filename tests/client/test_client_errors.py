@@ -11,6 +11,7 @@ import pytest
 
 from gateway.client import (
     BlobNotFound,
+    BudgetSpent,
     FieldMistake,
     GatewayCallError,
     GatewayFailed,
@@ -20,6 +21,8 @@ from gateway.client import (
     OutcomeUnknown,
     Refused,
     ResultGone,
+    Throttled,
+    TooCostly,
     TryLater,
     Unauthenticated,
 )
@@ -30,6 +33,7 @@ from gateway.domain.errors import (
     GatewayError,
     InvalidRequest,
     KeyTrouble,
+    PolicyError,
     UpstreamBadAnswer,
     Violation,
 )
@@ -46,12 +50,17 @@ CLASSES: dict[type[GatewayError], type[GatewayCallError]] = {
     theirs.IdempotencyConflict: InvalidCall,
     theirs.ResultGone: ResultGone,
     theirs.UpstreamRefused: Refused,
+    theirs.TenantRate: Throttled,
+    theirs.TenantConcurrency: Throttled,
+    theirs.TenantBudget: BudgetSpent,
+    theirs.RequestCost: TooCostly,
     theirs.UpstreamUnreachable: TryLater,
     theirs.UpstreamFailed: TryLater,
     theirs.UpstreamUnavailable: TryLater,
     theirs.OutcomeUnknown: OutcomeUnknown,
     theirs.UpstreamBadAnswer: GatewayFailed,
     theirs.NotKept: TryLater,
+    theirs.StateUnavailable: TryLater,
     theirs.ReplaysUnavailable: TryLater,
     theirs.ShuttingDown: TryLater,
     theirs.InternalError: GatewayFailed,
@@ -59,10 +68,10 @@ CLASSES: dict[type[GatewayError], type[GatewayCallError]] = {
 # No method of the client's services answers with these: they are of the administrators' service, of REST,
 # or end at the key pool.
 OTHERS = {
-    *(theirs.NotAdmin, theirs.TooManyPurges, theirs.StateUnavailable),
+    *(theirs.NotAdmin, theirs.TooManyPurges),
     *(theirs.RouteNotServed, KeyTrouble, *KeyTrouble.__subclasses__()),
 }
-BASES = {theirs.CallerError, theirs.UpstreamError, theirs.GatewayFault}
+BASES = {theirs.CallerError, theirs.PolicyError, theirs.UpstreamError, theirs.GatewayFault}
 
 
 def descendants(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -75,6 +84,8 @@ def descendants(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
 def made(kind: type[GatewayError]) -> GatewayError:
     if issubclass(kind, InvalidRequest):
         return kind([Violation("edit.max_width", "OUT_OF_RANGE", "is too small")])
+    if issubclass(kind, PolicyError):
+        return kind("It did not work.", tenant="catalog", limit="edits", retry_after=2.0)
     return kind("It did not work.", retry_after=2.0)
 
 
@@ -103,6 +114,26 @@ def test_an_error_is_what_the_gateway_means(kind: type[GatewayError]) -> None:
         assert (FieldMistake("edit.max_width", "OUT_OF_RANGE", "is too small"),) == error.fields
     else:
         assert ("It did not work.", 2.0) == (error.message, error.retry_after)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_a_limit_is_named_where_one_refused_and_only_there(kind: type[GatewayError]) -> None:
+    assert ("edits" if issubclass(kind, PolicyError) else "") == read(made(kind)).limit
+
+
+def test_a_limit_of_a_newer_gateway_is_something_to_wait_for() -> None:
+    class TenantDisk(PolicyError):
+        reason = "TENANT_DISK"
+
+    error = read(made(TenantDisk))
+
+    assert TryLater is type(error)
+    assert ("TENANT_DISK", "edits", 2.0) == (error.reason, error.limit, error.retry_after)
+
+
+def test_who_repeats_what_is_to_be_called_later_repeats_what_was_throttled() -> None:
+    assert issubclass(Throttled, TryLater)
+    assert not issubclass(BudgetSpent, TryLater), "it would sleep until the next month"
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
@@ -143,9 +174,10 @@ def test_what_does_not_come_from_the_gateway_is_no_answer(
 @pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301 - our own bytes
 def test_an_error_can_be_handed_to_another_process(again: object) -> None:
     assert callable(again)
-    error = read(made(theirs.BlobMissing))
-    twin = again(error)
+    for kind in (theirs.BlobMissing, theirs.TenantRate):
+        error = read(made(kind))
+        twin = again(error)
 
-    assert type(error) is type(twin)
-    assert vars(error) == vars(twin)
-    assert str(error) == str(twin)
+        assert type(error) is type(twin)
+        assert vars(error) == vars(twin)
+        assert str(error) == str(twin)

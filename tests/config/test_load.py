@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from gateway.config import (
     parse_config,
 )
 from gateway.domain.credits import BASIC, PLUS, Price
+from gateway.domain.limits import Limits, Rate
 from gateway.domain.tenant import Tenant
 from tests.config.documents import (
     ENVIRON,
@@ -26,6 +28,9 @@ from tests.config.documents import (
     with_tenant,
     with_upstream_key,
 )
+
+USUAL = Limits(zone=ZoneInfo("UTC"), emergency_milli=10_000)
+"""Those of a tenant for which the file says nothing."""
 
 UNKNOWN = "is no key of the configuration"
 
@@ -44,18 +49,46 @@ def test_what_is_left_out_has_its_default() -> None:
 def test_a_tenant_is_found_by_the_digest_of_its_key() -> None:
     text = with_tenant("sandbox: true").replace(HASHES[0], HASHES[0].upper())
     found = parse_config(text, ENVIRON).tenants_by_credential()
-    assert {HASHES[0]: Tenant("catalog", sandbox=True)} == found
+    assert {HASHES[0]: Tenant("catalog", sandbox=True, limits=USUAL)} == found
 
 
 def test_a_tenant_may_have_unknown_parameters_ignored() -> None:
     config = parse_config(with_tenant("unknown_parameters: ignore"), ENVIRON)
-    assert Tenant("catalog", ignore_unknown=True) == config.tenants[0].value
+    assert Tenant("catalog", ignore_unknown=True, limits=USUAL) == config.tenants[0].value
+
+
+def test_what_a_tenant_may_do_is_read_in_whole_thousandths() -> None:
+    fields = (
+        "requests: {per_minute: 600, burst: 60}",
+        "edits: {per_minute: 0.5, burst: 1}",
+        "max_in_flight: 7",
+        "monthly_images: 1000.0009",
+        "max_cost: 0.3",
+        "time_zone: Europe/Paris",
+        "strict: true",
+        "emergency_images: 0",
+    )
+    expected = Limits(
+        requests=Rate(interval_us=100_000, burst=60),
+        edits=Rate(interval_us=120_000_000, burst=1),
+        in_flight=7,
+        budget_milli=1_000_000,
+        cost_milli=300,
+        zone=ZoneInfo("Europe/Paris"),
+        strict=True,
+        emergency_milli=0,
+    )
+    config = parse_config(with_tenant("\n    ".join(fields)), ENVIRON)
+    assert expected == config.tenants[0].value.limits
 
 
 def test_members_of_a_scope_share_it_and_others_are_alone() -> None:
     web = f'  - {{id: web, credentials_sha256: ["{HASHES[1]}"]}}\n'
     config = parse_config(f"{VALID}{web}cache_scopes: {{retail: [catalog]}}", ENVIRON)
-    expected = {HASHES[0]: Tenant("catalog", shared_scope="retail"), HASHES[1]: Tenant("web")}
+    expected = {
+        HASHES[0]: Tenant("catalog", shared_scope="retail", limits=USUAL),
+        HASHES[1]: Tenant("web", limits=USUAL),
+    }
     assert expected == config.tenants_by_credential()
 
 

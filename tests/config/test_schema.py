@@ -17,15 +17,7 @@ telemetry.otlp_endpoint
 telemetry.sample
 tenants[].accounts
 tenants[].derive_seeds
-tenants[].edits
-tenants[].emergency_images
-tenants[].max_cost
-tenants[].max_in_flight
-tenants[].monthly_images
 tenants[].priority
-tenants[].requests
-tenants[].strict
-tenants[].time_zone
 tenants[].urls
 tenants[].weight
 upstream.accounts[].keys[].max_in_flight
@@ -49,14 +41,14 @@ def test_these_keys_are_not_in_force() -> None:
 def test_a_configuration_names_those_that_it_sets() -> None:
     text = f"""{VALID}    weight: 2
     sandbox: false
-    requests: {{per_minute: 60, burst: 6}}
+    priority: batch
 urls: {{mode: pass_through}}
 bodies: {{}}
 """
     config = parse_config(text, {**ENVIRON, "GATEWAY_TELEMETRY__SAMPLE": "0.5"})
     expected = (
-        "tenants[0].requests",
         "tenants[0].weight",
+        "tenants[0].priority",
         "urls.mode",
         "telemetry.sample",
     )

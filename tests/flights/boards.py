@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from gateway.ports import BoardUnavailable, Ended, Follow, Joined, Lead
+from gateway.ports import BoardUnavailable, Ended, Follow, Hold, Joined, Lead
 
 __all__ = ["SharedBoard"]
 
@@ -49,7 +49,8 @@ class SharedBoard:
         self.records[flight] = _Record(lead)
         return lead
 
-    async def sent(self, lead: Lead) -> bool:
+    async def sent(self, lead: Lead, hold: Hold | None = None) -> bool:
+        del hold
         await self._answer("sent")
         record = self.records.get(lead.flight)
         if record is None or record.lead.token != lead.token:

@@ -7,18 +7,25 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway.domain.edit import Operation
 from gateway.domain.errors import (
     GatewayError,
     OutcomeUnknown,
+    PolicyError,
     ShuttingDown,
+    TenantBudget,
     UpstreamBadAnswer,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
+from gateway.domain.periods import Period
 from gateway.flights import Boarding, Flights, Landed
+from gateway.ports import Hold
 from tests.flights.boards import SharedBoard
+
+HOLD = Hold("a", "catalog", Operation.EDIT, 1000, 2.0, Period(0, 1))
 
 
 @dataclass
@@ -34,6 +41,7 @@ class Trip:
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     purchases: int = 0
     timeout: float = 2.0
+    tenant: str = "catalog"
 
     async def look(self, *, landed: bool) -> str | None:
         del landed
@@ -43,7 +51,7 @@ class Trip:
     async def lead(self, boarding: Boarding) -> Landed[str]:
         self.started.set()
         await self.before.wait()
-        await boarding.sent()
+        await boarding.sent(HOLD)
         self.sent.set()
         self.purchases += 1
         await self.after.wait()
@@ -52,6 +60,9 @@ class Trip:
         if self.can_store:
             self.stored["result"] = "bought"
         return Landed("bought", self.can_store)
+
+    def meets(self, error: GatewayError) -> bool:
+        return isinstance(error, PolicyError) and error.tenant == self.tenant
 
     def open(self) -> Trip:
         self.before.set()
@@ -97,6 +108,24 @@ async def test_an_outcome_of_the_request_is_shared_and_each_caller_gets_an_error
         (type(e), e.message, e.retry_after) for e in errors if isinstance(e, GatewayError)
     ]
     assert 3 == len({id(e) for e in errors})
+
+
+async def test_a_limit_of_the_leader_s_tenant_refuses_its_own_calls_and_no_other_s() -> None:
+    spent = TenantBudget("spent", tenant="catalog", limit="monthly_images", retry_after=9.0)
+    flights, leader = Flights(SharedBoard()), Trip(error=spent)
+    own, other = Trip(), Trip(tenant="web")
+    calls = [asyncio.create_task(flights.fly("f", trip)) for trip in (leader, own, other)]
+    await leader.started.wait()
+    other.open()
+    leader.open()
+    first, second, third = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert isinstance(first, TenantBudget)
+    assert isinstance(second, TenantBudget)
+    assert first is not second
+    assert (9.0, "monthly_images") == (second.retry_after, second.limit)
+    assert ("bought", True) == third
+    assert (0, 1) == (own.purchases, other.purchases)
 
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamUnreachable])

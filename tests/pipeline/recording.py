@@ -7,22 +7,27 @@ from dataclasses import dataclass, field
 
 from gateway.domain.answer import AccountState, Answer
 from gateway.domain.caching import CacheMode, Lives
-from gateway.domain.calls import Call, Record
+from gateway.domain.calls import Balance, Call, Record
 from gateway.domain.edit import Edit, ImageRef, ImageSlot, Operation
 from gateway.domain.errors import GatewayError, Unauthenticated, Violation
+from gateway.domain.limits import BucketState
+from gateway.domain.periods import Period
 from gateway.domain.tenant import Caller, Tenant
 from gateway.flights import Flights
 from gateway.pipeline import Pipeline
 from gateway.ports import (
     CachedAnswer,
     CacheKey,
+    Claim,
     Draft,
+    Hold,
     Joined,
     Lead,
     Purchase,
     Replay,
+    Settlement,
 )
-from gateway.purchasing import CallTimes, Purchasing
+from gateway.purchasing import CallTimes, Payment, Purchasing
 from tests.support.pictures import png
 
 __all__ = ["ANSWER", "PICTURE", "Steps", "a_call", "an_edit"]
@@ -37,7 +42,8 @@ class Steps:
     """The ports of one pipeline. `journal` has the name of each step in the order of their beginnings.
 
     `trouble` is raised by the step of that name. `leading` are the flights that the board takes for led;
-    `sold` counts what the upstream has sold.
+    `sold` counts what the upstream has sold, `holds` has what the ledger holds, `settled` what became
+    of the rest.
     """
 
     journal: list[str] = field(default_factory=list)
@@ -46,19 +52,24 @@ class Steps:
     blobs: dict[str, bytes] = field(default_factory=dict)
     replays: dict[str, Replay] = field(default_factory=dict)
     leading: set[str] = field(default_factory=set)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    settled: list[Settlement] = field(default_factory=list)
     sold: int = 0
     flights: Flights = field(init=False)
     pipeline: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
         self.flights = Flights(self, patience=0.0)
+        ledger = _Ledger(self)
         self.pipeline = Pipeline(
             authenticator=self,
+            gate=_Gate(self),
+            admission=ledger,
             accounts=self,
             epochs=self,
             blobs=self,
             purchasing=Purchasing(
-                upstream=self,
+                payment=Payment(ledger, self),
                 results=self,
                 blobs=self,
                 replays=_Book(self),
@@ -125,8 +136,8 @@ class Steps:
         self.leading.add(flight)
         return Lead(flight, epoch=1, token=token)
 
-    async def sent(self, lead: Lead) -> bool:
-        del lead
+    async def sent(self, lead: Lead, hold: Hold | None = None) -> bool:
+        del lead, hold
         await self.step("sent")
         return True
 
@@ -149,6 +160,49 @@ class Steps:
         self.sold += 1
         await asyncio.sleep(0)
         return ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """The journal's part as the gate of requests."""
+
+    steps: Steps
+
+    async def enter(self, tenant: Tenant) -> None:
+        del tenant
+        await self.steps.step("enter")
+
+    def state(self, tenant: Tenant) -> BucketState | None:
+        return None if tenant.limits.requests is None else BucketState(10, 60.0, 9, 6.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """The journal's part as the ledger."""
+
+    steps: Steps
+
+    async def admit(self, claim: Claim) -> Hold:
+        await self.steps.step("admit")
+        what = (claim.id, claim.tenant.id, claim.operation, claim.cost_milli, claim.seconds)
+        hold = self.steps.holds[claim.id] = Hold(*what, Period(0, 1))
+        return hold
+
+    def sent(self, hold: Hold) -> None:
+        assert hold.id in self.steps.holds
+
+    def settle(self, hold: Hold, settlement: Settlement) -> None:
+        del self.steps.holds[hold.id]
+        self.steps.settled.append(settlement)
+        self.steps.journal.append(f"settle {settlement}")
+
+    def state(self, tenant: Tenant) -> BucketState | None:
+        del tenant
+        return None
+
+    async def balance(self, tenant: Tenant) -> Balance | None:
+        budget = tenant.limits.budget_milli
+        return None if budget is None else Balance(budget, 0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ async def test_a_caller_that_leaves_at_any_moment_leaves_nothing_behind(way: str
         assert 0 == len(steps.flights)
         assert {asyncio.current_task()} == asyncio.all_tasks()
         assert set() == steps.leading
+        assert {} == steps.holds
         # What was marked as sent is bought, stored and told; what was not is not bought.
         sent = "sent" in steps.journal
         assert steps.sold == sent

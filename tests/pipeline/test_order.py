@@ -21,8 +21,9 @@ from gateway.domain.errors import (
 )
 from tests.pipeline.recording import ANSWER, PICTURE, Steps, a_call, an_edit
 
-BEFORE = ["authenticate", "read", "epoch"]
-BOUGHT = ["join", "find", "sent", "buy", "store", "complete stored"]
+BEFORE = ["authenticate", "enter", "read", "epoch"]
+PAID = ["admit", "sent", "buy", "settle posted"]
+BOUGHT = ["join", "find", *PAID, "store", "complete stored"]
 
 
 async def test_a_miss_is_bought_and_stored_before_it_is_answered() -> None:
@@ -48,7 +49,7 @@ async def test_the_cache_is_passed_by_when_the_caller_says_so() -> None:
     steps = Steps()
     await steps.pipeline.edit(a_call(), an_edit(steps, mode=CacheMode.BYPASS))
 
-    assert [*BEFORE, "join", "sent", "buy", "complete unshared"] == steps.journal
+    assert [*BEFORE, "join", *PAID, "complete unshared"] == steps.journal
 
 
 async def test_a_refresh_does_not_read_and_stores() -> None:
@@ -82,14 +83,14 @@ async def test_a_picture_that_is_named_by_content_is_fetched_before_the_flight()
 
 
 REFUSED: tuple[tuple[str, dict[str, object], type[GatewayError], list[str]], ...] = (
-    ("unread body", {"trouble": BodyTooLarge("why")}, BodyTooLarge, BEFORE[:2]),
+    ("unread body", {"trouble": BodyTooLarge("why")}, BodyTooLarge, BEFORE[:3]),
     (
         "violation found by the door",
         {"violations": (Violation("padding", "OUT_OF_RANGE", "why"),)},
         InvalidRequest,
-        BEFORE[:2],
+        BEFORE[:3],
     ),
-    ("bytes that are no picture", {"picture": b"nothing"}, InvalidRequest, BEFORE[:2]),
+    ("bytes that are no picture", {"picture": b"nothing"}, InvalidRequest, BEFORE[:3]),
     (
         "a stored result wanted, and there is none",
         {"mode": CacheMode.ONLY_IF_CACHED},

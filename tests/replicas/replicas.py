@@ -232,7 +232,7 @@ async def until_followed(state: Server, replicas: int) -> None:
     """Wait until so many replicas follow flights."""
 
     async def are_aboard() -> bool:
-        fields = [f for name in _flights(state) for f in state.admin("HKEYS", name)]
+        fields: list[bytes] = [f for name in _flights(state) for f in state.admin("HKEYS", name)]
         return replicas == sum(f.startswith(b"follower:") for f in fields)
 
     await until(are_aboard)

@@ -53,7 +53,7 @@ async def test_500_equal_calls_over_4_replicas_are_billed_once(
             asyncio.create_task(replica.ask(door, ask))
             for (replica, door), ask in zip(ways(f, CALLS), asks, strict=False)
         ]
-        await f.emulator.until(lambda: f.emulator.gates.waiting("held") == 1)
+        await f.emulator.until(lambda: f.emulator.gates.waiting("held") >= 1)
         await until_followed(server, 3)
         await asyncio.wait(calls, timeout=ARRIVING)
         f.emulator.gates.open("held")
@@ -63,7 +63,8 @@ async def test_500_equal_calls_over_4_replicas_are_billed_once(
         assert 1 == f.billed
         sources = Counter(answer.source for answer in answers)
         print(f"billed {f.billed} for {CALLS} calls: {dict(sources)}")  # noqa: T201 - shown by `pytest -s`
-        assert (1, True) == (sources["miss"], sources["memory"] < CALLS / 2)
+        assert 1 == sources["miss"]
+        assert sources["memory"] < CALLS / 2
 
 
 async def test_a_flood_of_one_corrupt_picture_is_one_upstream_call(

@@ -6,17 +6,20 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from gateway.domain.errors import DeadlineExceeded, Ending, GatewayError
+from gateway.domain.errors import DeadlineExceeded, Ending, GatewayError, PolicyError
 from gateway.domain.picture_rules import PictureCode
 from gateway.domain.rules import RULES, Level
 from gateway.domain.violations import Code
+from gateway.transport.call_fields import BUDGET_LEFT, RATE_LIMIT, RATE_POLICY
 from gateway.transport.form import FormCode
 from gateway.transport.rpc.errors import DOMAIN
 from gateway.transport.rpc.server import LARGEST_MESSAGE
 from gateway.transport.status import STATUS
 from tests.transport.test_status import SEEN
 
-PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "errors.md").read_text()
+PROTO = (ROOT / "proto" / "gateway" / "v1" / "edit_service.proto").read_text()
 SPENT = {Ending.NOT_SPENT: "no", Ending.SPENT: "yes", Ending.UNKNOWN: "perhaps"}
 
 REFUSING = {rule.code for rule in RULES if rule.level is Level.REFUSE}
@@ -76,3 +79,18 @@ def test_a_reason_that_is_a_code_too_means_the_same() -> None:
 def test_the_limits_and_names_in_the_text_are_the_code_s() -> None:
     assert f"domain `{DOMAIN}`" in PAGE
     assert f"a gRPC message over {LARGEST_MESSAGE >> 20} MiB" in PAGE
+
+
+def test_what_is_told_of_limits_has_the_names_that_are_documented() -> None:
+    names = {RATE_LIMIT, RATE_POLICY, BUDGET_LEFT}
+
+    assert {f"`{name}`" for name in (*names, "Retry-After")} == {
+        row[0] for row in rows("Limits of a tenant")
+    }
+    assert [] == [name for name in names if f"`{name.lower()}`" not in PROTO]
+
+
+def test_the_proto_names_every_limit_that_refuses() -> None:
+    reasons = [kind.reason for kind in SEEN if issubclass(kind, PolicyError)]
+
+    assert [] == [reason for reason in reasons if f"`{reason}`" not in PROTO]

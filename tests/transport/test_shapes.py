@@ -1,127 +1,26 @@
-"""Errors and pictures in the shapes of each wire."""
+"""Pictures in the shapes of each wire, and what a request says beside its edit."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TypeVar
 
 import pytest
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
 
 from gateway.domain.answer import Answer
-from gateway.domain.calls import Delivery, FromCache
+from gateway.domain.calls import Balance, Delivery, FromCache
 from gateway.domain.edit import ImageRef
-from gateway.domain.errors import (
-    GatewayError,
-    InvalidRequest,
-    Unauthenticated,
-    UpstreamUnavailable,
-    Violation,
-)
+from gateway.domain.errors import Violation
 from gateway.transport.codec import INLINE_BYTES
 from gateway.transport.credential import credential_of
 from gateway.transport.request_id import request_id
-from gateway.transport.rest.shapes import delivery_headers, error_response
+from gateway.transport.rest.shapes import delivery_headers
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
-from gateway.transport.rpc.errors import DOMAIN, error_status
 from gateway.transport.rpc.results import response_bytes, result_message
 from gateway.v1.account_service_pb2 import GetAccountRequest
 from gateway.v1.edit_pb2 import Edit
 from gateway.v1.edit_service_pb2 import EditImageRequest, EditImageResponse, Result
-
-M = TypeVar("M", bound=Message)
-
-TWO = (Violation("padding", "OUT_OF_RANGE", "too much"), Violation("nöme", "DUPLICATE", "twice"))
-LISTED = [{"field": v.field, "code": v.code, "description": v.description} for v in TWO]
-
-
-def body_of(error: GatewayError, path: str) -> dict[str, object]:
-    raw = error_response(error, path, "id-1").body
-    assert isinstance(raw, bytes)
-    body: dict[str, object] = json.loads(raw)
-    return body
-
-
-def test_a_v2_error_has_an_object_with_a_message() -> None:
-    expected = {"error": {"message": "why", "type": "UNAUTHENTICATED"}}
-
-    assert expected == body_of(Unauthenticated("why"), "/v2/edit")
-
-
-def test_a_v1_error_has_detail_status_and_type() -> None:
-    expected = {"detail": "why", "status_code": 401, "type": "UNAUTHENTICATED"}
-
-    assert expected == body_of(Unauthenticated("why"), "/v1/segment")
-
-
-def test_every_violation_stands_in_both_shapes() -> None:
-    message = "padding: too much; nöme: twice"
-    v1 = {"detail": message, "status_code": 400, "type": "INVALID_REQUEST", "violations": LISTED}
-    v2 = {"error": {"message": message, "type": "INVALID_REQUEST", "violations": LISTED}}
-
-    assert v1 == body_of(InvalidRequest(TWO), "/v1/segment")
-    assert v2 == body_of(InvalidRequest(TWO), "/v2/edit")
-
-
-@pytest.mark.parametrize(
-    ("wait", "told"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.01, 2), (14_782.0, 14_782)]
-)
-def test_a_wait_is_told_in_whole_seconds_rounded_up(wait: float, told: int) -> None:
-    error = UpstreamUnavailable("why", retry_after=wait)
-
-    assert str(told) == error_response(error, "/v2/edit", "id-1").headers["Retry-After"]
-    assert told == detail(error_status(error, str), RetryInfo()).retry_delay.seconds
-
-
-def test_without_a_wait_nothing_is_said_of_one() -> None:
-    error = UpstreamUnavailable("why")
-
-    assert "Retry-After" not in error_response(error, "/v2/edit", "id-1").headers
-    assert not any(d.Is(RetryInfo.DESCRIPTOR) for d in error_status(error, str).details)
-
-
-def detail(status: Status, kind: M) -> M:
-    """The one detail of that kind."""
-    (packed,) = (one for one in status.details if one.Is(kind.DESCRIPTOR))
-    assert packed.Unpack(kind)
-    return kind
-
-
-def test_a_grpc_error_names_its_reason_within_our_domain() -> None:
-    status = error_status(Unauthenticated("why"), str)
-    info = detail(status, ErrorInfo())
-
-    assert (16, "why") == (status.code, status.message)
-    assert ("UNAUTHENTICATED", DOMAIN) == (info.reason, info.domain)
-
-
-def test_a_grpc_violation_is_named_by_its_path() -> None:
-    status = error_status(InvalidRequest(TWO), lambda name: f"edit.{name}")
-    bad = detail(status, BadRequest())
-
-    assert "edit.padding: too much; edit.nöme: twice" == status.message
-    assert [("edit.padding", "OUT_OF_RANGE"), ("edit.nöme", "DUPLICATE")] == [
-        (v.field, v.reason) for v in bad.field_violations
-    ]
-
-
-def test_a_grpc_violation_of_the_whole_message_is_named_by_nothing() -> None:
-    status = error_status(EnvelopeError([Violation("", "MALFORMED_MESSAGE", "no message")]), str)
-
-    assert "no message" == status.message
-
-
-def test_an_error_with_very_many_violations_fits_into_the_trailers_of_any_client() -> None:
-    many = [Violation(f"layers.{'x' * 90}{n}", "DUPLICATE", "is given twice") for n in range(1000)]
-    status = error_status(InvalidRequest(many), str)
-
-    assert status.ByteSize() < 8 * 1024
-    assert 32 == len(detail(status, BadRequest()).field_violations)
 
 
 @pytest.mark.parametrize("name", ["a", "order-17_a.b", "A" * 64])
@@ -207,17 +106,17 @@ def test_names_that_were_left_out_join_those_that_the_upstream_ignored() -> None
     said = with_headers(("pr-unsupported-attributes", "Unsupported attributes: a, b"))
     delivery = replace(said, ignored=("c", "d\r\nSet-Cookie: x"))
 
-    headers = delivery_headers(delivery, "id-1")
+    headers = delivery_headers(delivery)
     expected = "Unsupported attributes: a, b, c, d??Set-Cookie: x"
     assert expected == headers["pr-unsupported-attributes"]
     assert ["a", "b", "c", "d\r\nSet-Cookie: x"] == list(
-        result_message(delivery, str).unsupported_attributes
+        result_message(delivery, None, str).unsupported_attributes
     )
 
 
 def test_warnings_fit_into_one_header_of_visible_characters() -> None:
     many = tuple(Violation(f"näme{n}", "DEPRECATED", "old") for n in range(500))
-    text = delivery_headers(replace(DELIVERY, warnings=many), "id-1")["Gateway-Warning"]
+    text = delivery_headers(replace(DELIVERY, warnings=many))["Gateway-Warning"]
 
     assert text.startswith("DEPRECATED n?me0, DEPRECATED n?me1")
     assert 1000 == len(text)
@@ -230,7 +129,7 @@ def test_what_the_upstream_says_becomes_typed_fields() -> None:
         ("pr-texts-detected", "3"),
         ("pr-edit-further-url", "https://app.example/1"),
     )
-    result = result_message(delivery, str)
+    result = result_message(delivery, None, str)
 
     assert (-1.0, 4294967296, 3) == (
         result.uncertainty_score,
@@ -245,7 +144,7 @@ def test_a_number_of_the_upstream_s_that_is_none_is_left_out_and_the_picture_is_
     text: str,
 ) -> None:
     delivery = with_headers(("pr-ai-background-seed", text), ("pr-texts-detected", text))
-    result = EditImageResponse.FromString(response_bytes(delivery, str, field=1)).result
+    result = EditImageResponse.FromString(response_bytes(delivery, None, str, field=1)).result
 
     assert not result.HasField("background_seed")
     assert not result.HasField("texts_detected")
@@ -258,11 +157,11 @@ def test_the_heads_of_fields_are_those_of_protobuf(field: int, size: int) -> Non
     """Read back by protobuf itself, the picture is one field of the result, the result one of all."""
     body = bytes(size)
     delivery = replace(DELIVERY, answer=Answer(body, "image/png"), body=ImageRef.of(body))
-    unknown = Empty.FromString(response_bytes(delivery, str, field=field))
+    unknown = Empty.FromString(response_bytes(delivery, None, str, field=field))
     fields = UnknownFieldSet(unknown)
 
     assert (1, field, 2) == (len(fields), fields[0].field_number, fields[0].wire_type)
-    expected = result_message(delivery, str)
+    expected = result_message(delivery, None, str)
     expected.image = body
     assert expected == Result.FromString(fields[0].data)
 
@@ -272,10 +171,28 @@ def test_a_large_picture_that_is_kept_is_named_and_not_sent() -> None:
     delivery = replace(DELIVERY, answer=Answer(body, "image/png"), body=ImageRef.of(body))
     kept, not_kept = (
         EditImageResponse.FromString(
-            response_bytes(replace(delivery, kept=kept), str, field=1)
+            response_bytes(replace(delivery, kept=kept), None, str, field=1)
         ).result
         for kept in (True, False)
     )
 
     assert (b"", body) == (kept.image, not_kept.image)
     assert ImageRef.of(body) == ImageRef(kept.blob.sha256, kept.blob.size_bytes)
+
+
+@pytest.mark.parametrize(
+    ("balance", "left"),
+    [
+        (None, None),
+        (Balance(budget_milli=5000, spent_milli=1800, period_end=0.0), 3200),
+        (Balance(budget_milli=5000, spent_milli=5000, period_end=0.0), 0),
+        (Balance(budget_milli=1000, spent_milli=5000, period_end=0.0), 0),
+    ],
+)
+def test_a_result_says_what_is_left_of_a_budget_and_nothing_without_one(
+    balance: Balance | None, left: int | None
+) -> None:
+    result = EditImageResponse.FromString(response_bytes(DELIVERY, balance, str, field=1)).result
+
+    known = result.HasField("budget_left_milli_credits")
+    assert left == (result.budget_left_milli_credits if known else None)

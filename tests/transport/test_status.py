@@ -19,9 +19,15 @@ from gateway.domain.errors import (
     InvalidRequest,
     KeyRejected,
     KeyTrouble,
+    PolicyError,
+    RequestCost,
+    TenantBudget,
+    TenantConcurrency,
+    TenantRate,
     UpstreamError,
+    UpstreamUnavailable,
 )
-from gateway.transport.status import STATUS, public_error, wire_status
+from gateway.transport.status import STATUS, public_error, wait_seconds, wire_status
 
 
 def below(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -33,15 +39,29 @@ def below(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
 
 
 TREE = tuple(below(GatewayError))
-BRANCHES = (GatewayError, CallerError, UpstreamError, GatewayFault)
+BRANCHES = (GatewayError, CallerError, PolicyError, UpstreamError, GatewayFault)
 """The classes that only gather others: they have no reason of their own."""
 KINDS = tuple(kind for kind in TREE if kind not in BRANCHES)
 SEEN = tuple(kind for kind in KINDS if not issubclass(kind, KeyTrouble))
 """What a caller may be shown."""
 
 
-def made(kind: type[GatewayError]) -> GatewayError:
-    return kind([]) if issubclass(kind, InvalidRequest) else kind("why")
+LIMITS = {
+    TenantRate: "edits",
+    TenantConcurrency: "max_in_flight",
+    TenantBudget: "monthly_images",
+    RequestCost: "max_cost",
+}
+"""A limit that each refuses for."""
+
+
+def made(kind: type[GatewayError], *, retry_after: float | None = None) -> GatewayError:
+    if issubclass(kind, InvalidRequest):
+        return kind([])
+    if issubclass(kind, PolicyError):
+        limit = LIMITS.get(kind, "disk")
+        return kind("why", tenant="catalog", limit=limit, retry_after=retry_after)
+    return kind("why", retry_after=retry_after)
 
 
 @pytest.mark.parametrize("kind", SEEN)
@@ -74,13 +94,16 @@ def test_no_two_errors_have_one_reason() -> None:
 @pytest.mark.parametrize("kind", SEEN)
 def test_a_status_says_whose_fault_it_is(kind: type[GatewayError]) -> None:
     status = STATUS[kind].http
-    if issubclass(kind, CallerError):
+    if issubclass(kind, PolicyError):
+        assert 400 <= status < 500
+        assert Fault.POLICY == kind.fault
+    elif issubclass(kind, CallerError):
         # 504 is for a caller that gave too little time, or wanted nothing but a stored result.
         assert 400 <= status < 500 or status == 504
         assert Fault.CALLER == kind.fault
     else:
         assert 500 <= status < 600
-        assert Fault.CALLER != kind.fault
+        assert kind.fault in {Fault.UPSTREAM, Fault.GATEWAY}
 
 
 @pytest.mark.parametrize("kind", SEEN)
@@ -96,6 +119,45 @@ def test_trouble_with_our_key_is_never_the_caller_s(kind: type[GatewayError]) ->
     status = wire_status(made(kind))
 
     assert (503, grpc.StatusCode.UNAVAILABLE) == (status.http, status.grpc)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (TenantRate, 429, "RESOURCE_EXHAUSTED"),
+        (TenantConcurrency, 429, "RESOURCE_EXHAUSTED"),
+        (TenantBudget, 402, "RESOURCE_EXHAUSTED"),
+        (RequestCost, 403, "PERMISSION_DENIED"),
+    ],
+)
+def test_a_limit_of_the_tenant_s_has_the_status_that_clients_know_it_by(
+    kind: type[GatewayError], status: int, code: str
+) -> None:
+    shown = wire_status(made(kind))
+
+    assert (status, code) == (shown.http, shown.grpc.name)
+
+
+def test_a_limit_that_is_not_listed_yet_is_shown_as_a_rate() -> None:
+    class TenantDisk(PolicyError):
+        reason = "TENANT_DISK"
+
+    assert wire_status(made(TenantRate)) == wire_status(made(TenantDisk))
+
+
+@pytest.mark.parametrize(
+    ("wait", "told"), [(0.0, 1), (0.2, 1), (1.0, 1), (1.01, 2), (14_782.0, 14_782)]
+)
+def test_a_wait_is_told_in_whole_seconds_rounded_up(wait: float, told: int) -> None:
+    assert told == wait_seconds(made(UpstreamUnavailable, retry_after=wait))
+    assert told == wait_seconds(made(TenantRate, retry_after=wait))
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_without_a_wait_only_what_frees_itself_by_use_names_one(kind: type[GatewayError]) -> None:
+    expected = 1 if kind in {TenantRate, TenantConcurrency} else None
+
+    assert expected == wait_seconds(made(kind))
 
 
 def test_a_mistake_of_ours_says_nothing_of_itself() -> None:

@@ -16,6 +16,7 @@ from gateway.domain.errors import UpstreamUnavailable, UpstreamUnreachable
 from gateway.ports import AccountSource
 from gateway.upstream.account import FRESH, PAUSE, STALE, AccountReader, read_account
 from gateway.upstream.client import PhotoroomClient
+from gateway.upstream.keyring import KeyRing
 from gateway.upstream.reading import Reply
 from gateway.upstream.settings import UpstreamKey
 from tests.upstream.purchases import KEY, settings
@@ -64,7 +65,7 @@ def unreachable() -> Reply:
 def reader(
     asker: ScriptedAsker, *keys: UpstreamKey, clock: HandClock | None = None
 ) -> AccountReader:
-    return AccountReader(asker, keys or (KEY,), clock=clock or HandClock())
+    return AccountReader(asker, KeyRing(keys or (KEY,)), clock=clock or HandClock())
 
 
 @pytest.mark.parametrize(
@@ -226,6 +227,19 @@ async def test_after_a_failure_it_is_not_asked_at_once() -> None:
     assert STATE == await source.account()
 
 
+async def test_when_the_keys_are_replaced_the_account_of_the_first_is_told() -> None:
+    left = b'{"credits":{"available":7,"subscription":10}}'
+    asker = ScriptedAsker({("v2", KEY.id): ok, ("v2", OTHER.id): lambda: ok(left)})
+    ring = KeyRing((KEY,))
+    source = AccountReader(asker, ring, clock=HandClock())
+    assert STATE == await source.account()
+    ring.replace((UpstreamKey(KEY.id, "sk_rotated", KEY.account_id),))
+    assert STATE == await source.account()
+    ring.replace((OTHER, KEY))
+    assert AccountState(7000, 10_000, "") == await source.account()
+    assert [("v2", KEY.id), ("v2", OTHER.id)] == asker.asked
+
+
 async def test_over_http_the_live_key_asks_the_edit_origin() -> None:
     async def account(connection: Connection) -> None:
         await connection.read_request()
@@ -234,7 +248,7 @@ async def test_over_http_the_live_key_asks_the_edit_origin() -> None:
     async with serve(account) as server:
         configured = settings(server.url, segment_url="http://127.0.0.1:1")
         async with PhotoroomClient(configured) as client:
-            assert STATE == await AccountReader(client, configured.keys).account()
+            assert STATE == await AccountReader(client, KeyRing(configured.keys)).account()
     head = server.heads[0].decode()
     assert head.startswith("GET /v2/account HTTP/1.1\r\n")
     assert f"x-api-key: {KEY.secret}\r\n" in head

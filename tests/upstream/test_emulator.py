@@ -37,6 +37,7 @@ from gateway.ports import Purchase
 from gateway.upstream.account import AccountReader
 from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keychain import Keychain
+from gateway.upstream.keyring import KeyRing
 from gateway.upstream.settings import UpstreamKey
 from tests.upstream.purchases import by_url, parameter, settings
 
@@ -183,7 +184,7 @@ async def test_what_the_upstream_repeats_of_the_request_does_not_come_back(statu
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
 async def test_the_next_key_buys_what_the_first_cannot(status: int) -> None:
     async with emulated(FaultRule(key="k1", status=status)) as (emulator, client):
-        await Keychain(client, KEYS).buy(edit())
+        await Keychain(client, KeyRing(KEYS)).buy(edit())
         assert ["k2"] == [line.key for line in emulator.bill.lines]
         assert {"k1": 1, "k2": 1} == dict(emulator.bill.requests_by_key)
 
@@ -191,7 +192,7 @@ async def test_the_next_key_buys_what_the_first_cannot(status: int) -> None:
 async def test_no_key_at_all_is_unavailable_and_free() -> None:
     async with emulated(FaultRule(status=429, wait_s=30)) as (emulator, client):
         with pytest.raises(UpstreamUnavailable) as caught:
-            await Keychain(client, KEYS).buy(edit())
+            await Keychain(client, KeyRing(KEYS)).buy(edit())
         assert 0 == emulator.bill.charges
     assert caught.value.retry_after == pytest.approx(31, abs=5)
 
@@ -202,7 +203,7 @@ async def test_an_exhausted_account_is_passed_over() -> None:
         AccountSettings("a2", (KeySettings("k2", KEYS[1].secret),)),
     ]
     async with emulated(accounts=accounts) as (emulator, client):
-        await Keychain(client, KEYS).buy(edit())
+        await Keychain(client, KeyRing(KEYS)).buy(edit())
         assert {"a2": 1000} == {k: v for k, v in emulator.bill.by_account.items() if v}
 
 
@@ -210,7 +211,7 @@ async def test_the_account_is_read_to_the_thousandth() -> None:
     async with emulated() as (_, client):
         for _ in range(6):
             await client.send(cut_out(), KEYS[0])
-        state = await AccountReader(client, KEYS).account()
+        state = await AccountReader(client, KeyRing(KEYS)).account()
     assert AccountState(998_800, 1_000_000, "plus") == state
 
 
@@ -219,6 +220,6 @@ async def test_an_old_price_plan_is_read_from_v1() -> None:
         AccountSettings("a1", (KeySettings("k1", KEYS[0].secret),), available=7, old_pricing=True)
     ]
     async with emulated(accounts=accounts) as (emulator, client):
-        state = await AccountReader(client, KEYS).account()
+        state = await AccountReader(client, KeyRing(KEYS)).account()
         assert {"GET /v2/account": 1, "GET /v1/account": 1} == dict(emulator.bill.requests)
     assert 7000 == state.available_milli

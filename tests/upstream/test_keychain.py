@@ -25,6 +25,7 @@ from gateway.domain.errors import (
 from gateway.ports import Purchase, Upstream
 from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keychain import Keychain
+from gateway.upstream.keyring import KeyRing
 from gateway.upstream.reading import DEFAULT_WAIT
 from gateway.upstream.settings import UpstreamKey
 from tests.upstream.purchases import PNG, by_bytes, by_url, settings
@@ -63,8 +64,10 @@ def throttled(seconds: float | None) -> Callable[[], GatewayError]:
     return lambda: KeyThrottled("throttled", retry_after=seconds)
 
 
-def keychain(sender: ScriptedSender, clock: HandClock | None = None) -> Keychain:
-    return Keychain(sender, KEYS, clock=clock or HandClock())
+def keychain(
+    sender: ScriptedSender, clock: HandClock | None = None, ring: KeyRing | None = None
+) -> Keychain:
+    return Keychain(sender, ring or KeyRing(KEYS), clock=clock or HandClock())
 
 
 async def test_the_first_key_is_used_while_it_serves() -> None:
@@ -124,6 +127,41 @@ async def test_a_sandbox_quota_closes_the_sandbox_alone() -> None:
     assert ["k1", "k2", "k1", "k2"] == sender.tried
 
 
+async def test_keys_that_are_replaced_are_used_by_the_next_call() -> None:
+    ring = KeyRing(KEYS)
+    sender = ScriptedSender({"k3": lambda: KeyRejected("x")})
+    upstream = keychain(sender, ring=ring)
+    await upstream.buy(by_bytes())
+    ring.replace((KEYS[2], UpstreamKey("k4", "sk_secret_4", "plus")))
+    await upstream.buy(by_bytes())
+    assert ["k1", "k3", "k4"] == sender.tried
+
+
+async def test_a_call_under_way_ends_with_the_keys_that_it_began_with() -> None:
+    ring = KeyRing(KEYS)
+
+    def replaced() -> KeyTrouble:
+        ring.replace(KEYS[:1])
+        return KeyRejected("x")
+
+    sender = ScriptedSender({"k1": replaced})
+    assert PICTURE == await keychain(sender, ring=ring).buy(by_bytes())
+    assert ["k1", "k2"] == sender.tried
+
+
+async def test_the_wait_of_a_throttled_key_is_not_that_of_its_next_secret() -> None:
+    ring = KeyRing(KEYS)
+    sender = ScriptedSender({"k1": throttled(17)})
+    upstream = keychain(sender, ring=ring)
+    await upstream.buy(by_bytes())
+    del sender.troubles["k1"]
+    ring.replace((UpstreamKey("k1", "sk_rotated", "plus"), *KEYS[1:]))
+    await upstream.buy(by_bytes())
+    ring.replace(KEYS)
+    await upstream.buy(by_bytes())
+    assert ["k1", "k2", "k1", "k2"] == sender.tried
+
+
 async def test_when_no_key_serves_the_soonest_return_is_told() -> None:
     clock = HandClock()
     sender = ScriptedSender({"k1": throttled(3600), "k2": throttled(20), "k3": throttled(40)})
@@ -162,6 +200,6 @@ async def test_over_http_one_call_buys_once_with_the_first_good_key(purchase: Pu
     async with serve(by_key) as server:
         configured = settings(server.url, keys=KEYS)
         async with PhotoroomClient(configured) as client:
-            got = await Keychain(client, configured.keys).buy(purchase)
+            got = await Keychain(client, KeyRing(configured.keys)).buy(purchase)
     assert "image/png" == got.media_type
     assert 3 == len(server.heads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -13,27 +14,23 @@ from multidict import CIMultiDict
 from gateway.domain.answer import AccountState
 from gateway.domain.calls import Call, Delivery, Record
 from gateway.domain.edit import Operation
-from gateway.domain.errors import GatewayError, InvalidRequest, RouteNotServed, Violation
+from gateway.domain.errors import InvalidRequest, RouteNotServed, Violation
 from gateway.domain.image_header import sniff
 from gateway.domain.violations import Code
 from gateway.pipeline import Editor
+from gateway.transport.call_fields import call_fields
 from gateway.transport.codec import SHA256, Group, WireCodec
 from gateway.transport.credential import credential_of
-from gateway.transport.request_id import request_id
+from gateway.transport.request_id import REQUEST_ID, request_id
 from gateway.transport.rest.bodies import BodyReader, media_type, wants_json
 from gateway.transport.rest.caching import is_unchanged
 from gateway.transport.rest.deadline import request_seconds
-from gateway.transport.rest.shapes import (
-    REQUEST_ID,
-    delivery_headers,
-    error_response,
-    json_response,
-)
+from gateway.transport.rest.shapes import delivery_headers, error_response, json_response
 from gateway.transport.status import public_error
 
 __all__ = ["rest_app"]
 
-_Serve: TypeAlias = Callable[[web.Request, str], Awaitable[web.Response]]
+_Serve: TypeAlias = Callable[[web.Request, Call], Awaitable[web.Response]]
 
 _ROUTES = (
     "GET|POST /v2/edit",
@@ -54,17 +51,17 @@ def rest_app(editor: Editor, schemas: Mapping[Operation, Group]) -> web.Applicat
     """Build the REST door."""
     door = _Door(editor, schemas)
     app = web.Application(client_max_size=0)
-    for route, serve in (
-        ("GET /v2/edit", door.edit),
-        ("POST /v2/edit", door.edit),
-        ("POST /v1/segment", door.segment),
-        ("GET /blobs/{sha256}", door.blob),
-        ("GET /v2/account", door.account_v2),
-        ("GET /v1/account", door.account_v1),
-        ("* /{path:.*}", door.nowhere),
+    for route, operation, serve in (
+        ("GET /v2/edit", Operation.EDIT, door.edit),
+        ("POST /v2/edit", Operation.EDIT, door.edit),
+        ("POST /v1/segment", Operation.SEGMENT, door.segment),
+        ("GET /blobs/{sha256}", "download", door.blob),
+        ("GET /v2/account", "account", door.account_v2),
+        ("GET /v1/account", "account", door.account_v1),
+        ("* /{path:.*}", "none", door.nowhere),
     ):
         method, path = route.split()
-        app.router.add_route(method, path, door.handler(serve))
+        app.router.add_route(method, path, door.handler(operation, serve))
     return app
 
 
@@ -76,37 +73,38 @@ class _Door:
             for operation, group in schemas.items()
         }
 
-    def handler(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Wrap a route: an id, and every failure in the shape of the route."""
+    def handler(
+        self, operation: str, serve: _Serve
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Wrap a route: every failure in the shape of the route, and what every answer says."""
 
         async def handle(request: web.Request) -> web.Response:
-            name = request_id(request.headers.get(REQUEST_ID))
+            call = _call(request, operation)
             try:
-                return await serve(request, name)
-            except GatewayError as error:
-                return error_response(error, request.path, name)
+                response = await serve(request, call)
             except ConnectionError:  # the client has left; nobody reads this answer
                 raise
             except Exception as error:  # noqa: BLE001 - the last line: telemetry has logged it
-                return error_response(public_error(error), request.path, name)
+                response = error_response(public_error(error), request.path)
+            response.headers.update(call_fields(call))
+            return response
 
         return handle
 
-    async def edit(self, request: web.Request, name: str) -> web.Response:
-        delivery = await self._deliver(request, name, Operation.EDIT)
+    async def edit(self, request: web.Request, call: Call) -> web.Response:
+        delivery = await self._deliver(request, call, Operation.EDIT)
         if is_unchanged(request, delivery.body.sha256):
-            return web.Response(status=304, headers=delivery_headers(delivery, name))
-        return _picture(delivery, name)
+            return web.Response(status=304, headers=delivery_headers(delivery))
+        return _picture(delivery)
 
-    async def blob(self, request: web.Request, name: str) -> web.Response:
+    async def blob(self, request: web.Request, call: Call) -> web.Response:
         sha256 = request.match_info["sha256"]
         if not SHA256.fullmatch(sha256):
             why = "must be a SHA-256, 64 lower-case hex digits"
             raise InvalidRequest([Violation("sha256", Code.BAD_DIGEST, why)])
-        data = await self._editor.download(_call(request, name, "download"), sha256)
+        data = await self._editor.download(call, sha256)
         headers = CIMultiDict(
             {
-                REQUEST_ID: name,
                 "ETag": f'"{sha256}"',
                 "Cache-Control": "private, immutable, max-age=86400",
                 # What a tenant uploaded is never to be run as a page of this origin.
@@ -119,59 +117,55 @@ class _Door:
         named = kind.media_type if kind else "application/octet-stream"
         return web.Response(body=data, headers=headers, content_type=named)
 
-    async def segment(self, request: web.Request, name: str) -> web.Response:
-        delivery = await self._deliver(request, name, Operation.SEGMENT)
+    async def segment(self, request: web.Request, call: Call) -> web.Response:
+        delivery = await self._deliver(request, call, Operation.SEGMENT)
         if media_type(request) == "application/json":
             member = "result_b64"
         elif wants_json(request):
             member = "base64img"
         else:
-            return _picture(delivery, name)
+            return _picture(delivery)
         text = base64.b64encode(delivery.answer.body).decode("ascii")
-        return json_response({member: text}, headers=delivery_headers(delivery, name))
+        return json_response({member: text}, headers=delivery_headers(delivery))
 
-    async def account_v2(self, request: web.Request, name: str) -> web.Response:
-        state = await self._editor.account(_call(request, name, "account"))
-        return _json({"images": _whole_images(state), "plan": state.plan}, name)
+    async def account_v2(self, request: web.Request, call: Call) -> web.Response:
+        del request
+        state = await self._editor.account(call)
+        return json_response({"images": _whole_images(state), "plan": state.plan})
 
-    async def account_v1(self, request: web.Request, name: str) -> web.Response:
-        state = await self._editor.account(_call(request, name, "account"))
-        return _json({"credits": _whole_images(state)}, name)
+    async def account_v1(self, request: web.Request, call: Call) -> web.Response:
+        del request
+        return json_response({"credits": _whole_images(await self._editor.account(call))})
 
-    async def nowhere(self, request: web.Request, name: str) -> web.Response:
-        del name
+    async def nowhere(self, request: web.Request, call: Call) -> web.Response:
+        del call
         instead = _INSTEAD.get(request.path, f"the routes are {', '.join(_ROUTES)}")
         raise RouteNotServed(f"{request.method} is not served here: {instead}")
 
-    async def _deliver(self, request: web.Request, name: str, operation: Operation) -> Delivery:
+    async def _deliver(self, request: web.Request, call: Call, operation: Operation) -> Delivery:
         read = partial(self._readers[operation].read, request)
-        call = _call(request, name, operation.value, request_seconds(request.headers))
-        return await self._editor.edit(call, read)
+        timed = replace(call, seconds=request_seconds(request.headers))
+        return await self._editor.edit(timed, read)
 
 
-def _call(request: web.Request, name: str, operation: str, seconds: float | None = None) -> Call:
+def _call(request: web.Request, operation: str) -> Call:
     headers = request.headers
     return Call(
         credential=credential_of(headers.get("x-api-key"), headers.get("Authorization")),
         operation=operation,
         door="rest",
-        request_id=name,
+        request_id=request_id(headers.get(REQUEST_ID)),
         record=Record(),
-        seconds=seconds,
     )
 
 
-def _picture(delivery: Delivery, name: str) -> web.Response:
+def _picture(delivery: Delivery) -> web.Response:
     answer = delivery.answer
     return web.Response(
         body=answer.body,
-        headers=delivery_headers(delivery, name),
+        headers=delivery_headers(delivery),
         content_type=answer.media_type,
     )
-
-
-def _json(body: object, name: str) -> web.Response:
-    return json_response(body, headers=CIMultiDict({REQUEST_ID: name}))
 
 
 def _whole_images(state: AccountState) -> dict[str, int]:

@@ -1,54 +1,81 @@
 """Errors and headers in the shapes that clients of Photoroom read.
 
-`/v1` errors have `detail`, `status_code` and `type`; `/v2` ones an `error` object. Both gain what we
-know more: `type`, our stable reason, and `violations`, every field at once. Routes of our own answer with
-problem details (RFC 9457).
+`/v1` errors have `detail`, `status_code` and `type`. `/v2` ones have an `error` object with a `message`,
+and a `detail` too where it is 402; a 429 has its `detail` at the top. All gain what we know more: `type`,
+our stable reason; `violations`, every field at once; `limit`, the tenant's limit that refused. Routes of our
+own answer with problem details (RFC 9457).
 """
 
 from __future__ import annotations
 
 import json
-import math
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.domain.calls import Delivery
 from gateway.domain.credits import milli_text
-from gateway.domain.errors import GatewayError, InvalidRequest, Violation
+from gateway.domain.errors import GatewayError, InvalidRequest, PolicyError, Violation
 from gateway.transport.rest.caching import cache_headers
-from gateway.transport.status import wire_status
+from gateway.transport.status import wait_seconds, wire_status
 
-__all__ = ["REQUEST_ID", "delivery_headers", "error_response", "json_response"]
+__all__ = ["delivery_headers", "error_response", "json_response"]
 
-REQUEST_ID = "x-request-id"
 _UNSUPPORTED = "pr-unsupported-attributes"
 _LONGEST_WARNING = 1000
 
 
-def error_response(error: GatewayError, path: str, request_id: str) -> web.Response:
+def error_response(error: GatewayError, path: str) -> web.Response:
     """Answer with an error in the shape of the route."""
-    status = wire_status(error).http
-    more: dict[str, object] = {}
+    status, wait = wire_status(error).http, wait_seconds(error)
+    kind = "application/json"
+    if path.startswith("/v1/"):
+        body = _v1_body(error, status, wait)
+    elif path.startswith("/v2/"):
+        body = _v2_body(error, status, wait)
+    else:
+        body, kind = _problem(error, status), "application/problem+json"
+    headers = CIMultiDict[str]() if wait is None else CIMultiDict({"Retry-After": str(wait)})
+    return json_response(body, status=status, headers=headers, kind=kind)
+
+
+def _v1_body(error: GatewayError, status: int, wait: int | None) -> dict[str, object]:
+    text = _drop_in_text(error, status, wait)
+    return {"detail": text, "status_code": status, "type": error.reason, **_more(error)}
+
+
+def _v2_body(error: GatewayError, status: int, wait: int | None) -> dict[str, object]:
+    text = _drop_in_text(error, status, wait)
+    said = {"type": error.reason, **_more(error)}
+    match status:
+        case 429:
+            return {"detail": text, **said}
+        case 402:
+            return {"error": {"detail": text, "message": text, **said}}
+    return {"error": {"message": text, **said}}
+
+
+def _problem(error: GatewayError, status: int) -> dict[str, object]:
+    name = f"urn:photoroom-gateway:{error.reason}"
+    return {"type": name, "status": status, "detail": error.message, **_more(error)}
+
+
+def _drop_in_text(error: GatewayError, status: int, wait: int | None) -> str:
+    """Say a 429 in Photoroom's words: its clients read the seconds out of them."""
+    if status == 429 and wait is not None:
+        return f"Request was throttled. Expected available in {wait} seconds."
+    return error.message
+
+
+def _more(error: GatewayError) -> dict[str, object]:
+    """Return what an error of this kind says beyond text and reason."""
     if isinstance(error, InvalidRequest):
-        more["violations"] = [
+        listed = [
             {"field": v.field, "code": v.code, "description": v.description}
             for v in error.violations
         ]
-    body: dict[str, object]
-    kind = "application/json"
-    if path.startswith("/v1/"):
-        body = {"detail": error.message, "status_code": status, "type": error.reason, **more}
-    elif path.startswith("/v2/"):
-        body = {"error": {"message": error.message, "type": error.reason, **more}}
-    else:
-        kind = "application/problem+json"
-        name = f"urn:photoroom-gateway:{error.reason}"
-        body = {"type": name, "status": status, "detail": error.message, **more}
-    headers = CIMultiDict({REQUEST_ID: request_id})
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return json_response(body, status=status, headers=headers, kind=kind)
+        return {"violations": listed}
+    return {"limit": error.limit} if isinstance(error, PolicyError) else {}
 
 
 def json_response(
@@ -67,11 +94,10 @@ def json_response(
     )
 
 
-def delivery_headers(delivery: Delivery, request_id: str) -> CIMultiDict[str]:
-    """Return the headers of a served picture, its media type apart."""
+def delivery_headers(delivery: Delivery) -> CIMultiDict[str]:
+    """Return the headers of a served picture, its media type and those of every answer apart."""
     headers = CIMultiDict(delivery.answer.headers)
     headers.extend(cache_headers(delivery.cache, delivery.body.sha256))
-    headers[REQUEST_ID] = request_id
     headers["Gateway-Digest"] = delivery.digest
     headers["Gateway-Cost"] = milli_text(delivery.cost_milli)
     headers["Gateway-Saved"] = milli_text(delivery.cache.saved_milli)

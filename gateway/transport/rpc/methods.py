@@ -10,8 +10,9 @@ import grpc
 from google.protobuf.message import Message
 
 from gateway.domain.calls import Call, Record
+from gateway.transport.call_fields import call_fields
 from gateway.transport.credential import credential_of
-from gateway.transport.request_id import request_id
+from gateway.transport.request_id import REQUEST_ID, request_id
 from gateway.transport.rpc.envelope import EnvelopeError
 from gateway.transport.rpc.errors import error_status
 from gateway.transport.status import public_error, wire_status
@@ -26,7 +27,6 @@ PathOf: TypeAlias = Callable[[str], str]
 
 R = TypeVar("R")
 
-_REQUEST_ID = "x-request-id"
 _STATUS_DETAILS = "grpc-status-details-bin"
 
 
@@ -75,7 +75,7 @@ def _answering(
         except Exception as error:  # noqa: BLE001 - the last line: telemetry has logged it
             failure = error
         else:
-            context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))
+            context.set_trailing_metadata(_trailers(call))
             return message if isinstance(message, bytes) else message.SerializeToString()
         return await _fail(failure, call, context, path_of)
 
@@ -97,7 +97,7 @@ def stream_out(
             failure = error
         if failure is not None:
             await _fail(failure, call, context, path_of)
-        context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))
+        context.set_trailing_metadata(_trailers(call))
 
     return grpc.unary_stream_rpc_method_handler(handle)
 
@@ -105,11 +105,13 @@ def stream_out(
 async def _fail(failure: Exception, call: Call, context: Context, path_of: PathOf) -> NoReturn:
     error = public_error(failure)
     status = error_status(error, str if isinstance(error, EnvelopeError) else path_of)
-    trailers = (
-        (_REQUEST_ID, call.request_id),
-        (_STATUS_DETAILS, status.SerializeToString()),
-    )
+    trailers = (*_trailers(call), (_STATUS_DETAILS, status.SerializeToString()))
     await context.abort(wire_status(error).grpc, status.message, trailers)
+
+
+def _trailers(call: Call) -> tuple[tuple[str, str], ...]:
+    """Return what every answer says; a call's limits are known at its end."""
+    return tuple((name.lower(), text) for name, text in call_fields(call))
 
 
 def _call(context: Context, operation: str) -> Call:
@@ -120,7 +122,7 @@ def _call(context: Context, operation: str) -> Call:
         credential=credential_of(metadata.get("x-api-key"), metadata.get("authorization")),
         operation=operation,
         door="grpc",
-        request_id=request_id(metadata.get(_REQUEST_ID)),
+        request_id=request_id(metadata.get(REQUEST_ID)),
         record=Record(),
         seconds=context.time_remaining(),
     )

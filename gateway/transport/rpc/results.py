@@ -7,25 +7,27 @@ from collections.abc import Callable, Iterable
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.domain.answer import Answer
-from gateway.domain.calls import Delivery, FromCache
+from gateway.domain.calls import Balance, Delivery, FromCache
 from gateway.domain.errors import Violation
 from gateway.domain.numbers import read_number
 from gateway.transport.codec import INLINE_BYTES
 from gateway.v1.edit_service_pb2 import CacheReport, Finding, Result
 from gateway.v1.image_pb2 import BlobRef
 
-__all__ = ["findings", "response_bytes", "result_message"]
+__all__ = ["budget_left", "findings", "response_bytes", "result_message"]
 
 _UNSUPPORTED_PREFIX = "Unsupported attributes:"
 
 
-def response_bytes(delivery: Delivery, path_of: Callable[[str], str], *, field: int) -> bytes:
+def response_bytes(
+    delivery: Delivery, balance: Balance | None, path_of: Callable[[str], str], *, field: int
+) -> bytes:
     """Return the bytes of a response whose field of that number is the result, picture included.
 
     The picture is put behind the other fields by hand: to set it, to set the result and to serialise
     the response would copy it three times. Fields may come in any order.
     """
-    rest = result_message(delivery, path_of).SerializeToString()
+    rest = result_message(delivery, balance, path_of).SerializeToString()
     by_reference = delivery.kept and delivery.body.size > INLINE_BYTES
     image = b"" if by_reference else delivery.answer.body
     head = _head(Result.IMAGE_FIELD_NUMBER, len(image)) if image else b""
@@ -47,8 +49,10 @@ def _varint(value: int) -> bytes:
     return bytes(groups)
 
 
-def result_message(delivery: Delivery, path_of: Callable[[str], str]) -> Result:
-    """Return the message of a served picture, without the picture."""
+def result_message(
+    delivery: Delivery, balance: Balance | None, path_of: Callable[[str], str]
+) -> Result:
+    """Return the message of a served picture, without the picture; `balance` is the tenant's."""
     answer = delivery.answer
     return Result(
         media_type=answer.media_type,
@@ -62,7 +66,13 @@ def result_message(delivery: Delivery, path_of: Callable[[str], str]) -> Result:
         warnings=findings(delivery.warnings, path_of),
         blob=BlobRef(sha256=delivery.body.sha256, size_bytes=delivery.body.size),
         cache=_cache_report(delivery.cache),
+        budget_left_milli_credits=budget_left(balance),
     )
+
+
+def budget_left(balance: Balance | None) -> int | None:
+    """Return what is left of a budget in thousandths of a credit; None for none, or an unknown one."""
+    return None if balance is None else balance.left_milli
 
 
 def findings(violations: Iterable[Violation], path_of: Callable[[str], str]) -> list[Finding]:

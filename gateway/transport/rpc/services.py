@@ -34,7 +34,12 @@ from gateway.transport.rpc.admin import AdminDesk, AdminDoor
 from gateway.transport.rpc.blobs import BlobDoor, chunks_of
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope, require
 from gateway.transport.rpc.methods import stream_in, stream_out, unary
-from gateway.transport.rpc.results import findings, response_bytes, result_message
+from gateway.transport.rpc.results import (
+    budget_left,
+    findings,
+    response_bytes,
+    result_message,
+)
 from gateway.v1 import account_service_pb2 as accounts
 from gateway.v1 import admin_service_pb2 as admin
 from gateway.v1 import blob_service_pb2 as blobs
@@ -109,12 +114,14 @@ class _Door:
         read = self._reader(raw, edits.EditImageRequest, Operation.EDIT, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
         path_of = partial(self.path, Operation.EDIT)
-        return response_bytes(delivery, path_of, field=edits.EditImageResponse.RESULT_FIELD_NUMBER)
+        field = edits.EditImageResponse.RESULT_FIELD_NUMBER
+        return response_bytes(delivery, call.record.balance, path_of, field=field)
 
     async def stream_edit_image(self, raw: bytes, call: Call) -> AsyncIterator[Message]:
         read = self._reader(raw, edits.StreamEditImageRequest, Operation.EDIT, None)
         delivery = await self._editor.edit(call, read)
-        result = result_message(delivery, partial(self.path, Operation.EDIT))
+        path_of = partial(self.path, Operation.EDIT)
+        result = result_message(delivery, call.record.balance, path_of)
         yield edits.StreamEditImageResponse(result=result)
         for chunk in chunks_of(delivery.answer.body):
             yield edits.StreamEditImageResponse(chunk=chunk)
@@ -123,9 +130,8 @@ class _Door:
         read = self._reader(raw, edits.RemoveBackgroundRequest, Operation.SEGMENT, INLINE_BYTES)
         delivery = await self._editor.edit(call, read)
         path_of = partial(self.path, Operation.SEGMENT)
-        return response_bytes(
-            delivery, path_of, field=edits.RemoveBackgroundResponse.RESULT_FIELD_NUMBER
-        )
+        field = edits.RemoveBackgroundResponse.RESULT_FIELD_NUMBER
+        return response_bytes(delivery, call.record.balance, path_of, field=field)
 
     async def plan_edit(self, raw: bytes, call: Call) -> Message:
         planned = Operation.EDIT
@@ -152,6 +158,7 @@ class _Door:
             billed_as=BILLED_AS[planned],
             unseeded=[path_of(name) for name in plan.unseeded],
             hit=plan.hit,
+            budget_left_milli_credits=budget_left(plan.balance),
         )
 
     async def get_account(self, raw: bytes, call: Call) -> Message:

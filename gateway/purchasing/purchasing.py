@@ -1,14 +1,9 @@
-"""One purchase, in a flight: look in the cache again, mark as sent, buy, store.
-
-What comes home are `Goods`, which know nothing of the caller: the pipeline dresses them for each one.
-"""
+"""One purchase, in a flight: look in the cache again, be admitted, mark as sent, buy, settle, store."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,12 +11,12 @@ from typing import Final
 from gateway.domain.answer import Answer
 from gateway.domain.caching import CacheMode, Lives, is_merged, is_read, life
 from gateway.domain.calls import FromCache
-from gateway.domain.credits import CREDITS
 from gateway.domain.edit import Edit, ImageRef, Kind
 from gateway.domain.errors import (
     Ending,
     GatewayError,
     IdempotencyConflict,
+    PolicyError,
     ReplaysUnavailable,
     ResultGone,
     UpstreamRefused,
@@ -33,20 +28,18 @@ from gateway.ports import (
     BoardUnavailable,
     CacheKey,
     Draft,
+    Hold,
     Pictures,
     Purchase,
     Replay,
     ReplayBook,
     ReplayConflict,
     ResultCache,
-    Upstream,
 )
+from gateway.purchasing.orders import BLOB_LIFE, CallTimes, Goods, Order
+from gateway.purchasing.payment import Payment
 
-__all__ = ["BLOB_LIFE", "CallTimes", "Goods", "Order", "Purchasing"]
-
-BLOB_LIFE: Final = 24 * 3600.0
-"""Seconds for which an uploaded picture, a result handed over as a blob, and one under an idempotency key
-are kept."""
+__all__ = ["Purchasing"]
 
 _REFUSAL: Final = "application/vnd.photoroom-gateway.refusal"
 """Media type of a stored refusal: its body is the upstream's message. Never leaves this module."""
@@ -58,54 +51,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class CallTimes:
-    """Seconds that an upstream call may take: one that generates nothing, and one that does."""
-
-    edit: float
-    generative: float
-
-
-@dataclass(frozen=True, slots=True)
-class Goods:
-    """A picture that was bought or found. `kept` says that it can be had as a blob."""
-
-    answer: Answer
-    body: ImageRef
-    cost_milli: int
-    cache: FromCache
-    kept: bool
-
-    def shared(self) -> Goods:
-        """The same for a caller who joined the flight: it paid nothing, and saved a purchase."""
-        if self.cache.tier:
-            return self
-        cache = replace(self.cache, tier="flight", saved_milli=self.cost_milli)
-        return replace(self, cost_milli=0, cache=cache)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one caller wants. `slot` is that of its idempotency key, if it has one."""
-
-    draft: Draft
-    key: CacheKey
-    sandbox: bool
-    slot: str | None
-
-    @property
-    def flight(self) -> str:
-        """Name of the flight: by scope, epoch and digest where others may take the result, else its own."""
-        if is_merged(self.draft.edit, self.draft.mode):
-            named = f"{self.key.scope}\n{self.key.epoch}\n{self.key.digest}"
-            return hashlib.sha256(named.encode()).hexdigest()
-        return f"slot-{self.slot}" if self.slot else f"alone-{uuid.uuid4().hex}"
-
-
-@dataclass(frozen=True, slots=True)
 class Purchasing:
     """Finds and buys. `clock` tells seconds since the epoch."""
 
-    upstream: Upstream
+    payment: Payment
     results: ResultCache
     blobs: BlobStore
     replays: ReplayBook
@@ -195,15 +144,14 @@ class Purchasing:
         """Return the flight of an order whose pictures are all there."""
         return _Trip(self, order, Purchase(order.draft.edit, pictures, order.sandbox))
 
-    async def buy(self, order: Order, purchase: Purchase) -> Landed[Goods]:
-        """Buy and store; the answer says whether every replica finds it."""
+    async def buy(self, order: Order, purchase: Purchase, hold: Hold) -> Landed[Goods]:
+        """Buy, settle and store; the answer says whether every replica finds it."""
         try:
-            answer = await self.upstream.buy(purchase)
+            answer = await self.payment.buy(purchase, hold)
         except GatewayError as error:
             await self._after_failure(order, error)
             raise
-        draft, key = order.draft, order.key
-        cost = CREDITS.of(purchase.edit.operation, sandbox=purchase.sandbox)
+        draft, key, cost = order.draft, order.key, hold.cost_milli
         ttl = life(purchase.edit, answer, draft.mode, self.lives)
         stored = ttl is not None and await self.results.store(key, answer, cost_milli=cost, ttl=ttl)
         cache = FromCache(why_not=_why_not_read(draft), ttl=ttl if stored else None)
@@ -259,8 +207,13 @@ class _Trip:
         return await self.purchasing.find(self.order.key)
 
     async def lead(self, boarding: Boarding) -> Landed[Goods]:
-        await boarding.sent()
-        return await self.purchasing.buy(self.order, self.purchase)
+        payment, tenant = self.purchasing.payment, self.order.tenant
+        hold = await payment.board(tenant, self.purchase, self.timeout, boarding)
+        return await self.purchasing.buy(self.order, self.purchase, hold)
+
+    def meets(self, error: GatewayError) -> bool:
+        """A limit of one tenant refuses all its equal calls."""
+        return isinstance(error, PolicyError) and error.tenant == self.order.tenant.id
 
 
 def _is_kept(draft: Draft) -> bool:

@@ -1,0 +1,7 @@
+"""Finds, buys and stores what a caller wants; one purchase is made in one flight."""
+
+from gateway.purchasing.orders import BLOB_LIFE, CallTimes, Goods, Order
+from gateway.purchasing.payment import Payment
+from gateway.purchasing.purchasing import Purchasing
+
+__all__ = ["BLOB_LIFE", "CallTimes", "Goods", "Order", "Payment", "Purchasing"]

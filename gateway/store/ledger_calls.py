@@ -1,0 +1,154 @@
+"""The scripts of the ledger as calls: what goes into each, and how its answer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from gateway.domain.periods import Period, months_around
+from gateway.ports import Claim
+from gateway.store.hold_table import BudgetName, Entry, Spent
+from gateway.store.keyspace import LEDGER_ROOT
+from gateway.store.scripts import Script, ScriptCall, load
+
+__all__ = [
+    "Admitted",
+    "Answer",
+    "Closed",
+    "LedgerCalls",
+    "LedgerScripts",
+    "Over",
+    "Refused",
+    "read_admitted",
+]
+
+HELD_MS: Final = 10_000
+"""Milliseconds after which a hold that was not sent lapses."""
+
+_SWEPT: Final = 100
+"""Open holds that one call resolves because nobody waits for them any more."""
+
+Limit: TypeAlias = Literal["edits", "max_in_flight", "monthly_images"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerScripts:
+    """The scripts, each with what they share before it."""
+
+    admit: Script
+    settle: Script
+    rebuild: Script
+
+    @classmethod
+    def load(cls) -> LedgerScripts:
+        """Read them from the package."""
+        return cls(*(load("hold", name) for name in ("admit", "settle", "rebuild")))
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The claim is granted. `full_at` is that of the edit rate's bucket, in microseconds."""
+
+    spent: Spent
+    full_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A limit refuses the claim, for `wait` seconds."""
+
+    limit: Limit
+    wait: float
+    spent: Spent
+    full_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """These books admit after `wait` seconds; None: there are no books."""
+
+    wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The claim's hold was resolved before."""
+
+
+Answer: TypeAlias = Admitted | Refused | Closed | Over
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCalls:
+    """Makes the calls of one replica. New books admit after `window` seconds."""
+
+    replica: str
+    scripts: LedgerScripts
+    window: float
+
+    def admit(self, claim: Claim, now: float) -> ScriptCall:
+        """Ask for a hold. `now` is in seconds since the epoch: it says which periods may be meant."""
+        limits = claim.tenant.limits
+        rate = limits.edits
+        periods = [edge for p in months_around(now, limits.zone) for edge in (p.start, p.end)]
+        arguments = (
+            self.replica,
+            claim.id,
+            claim.tenant.id,
+            claim.operation.value,
+            claim.cost_milli,
+            rate.interval_us if rate else 0,
+            rate.burst if rate else 0,
+            _bound(limits.in_flight),
+            _bound(limits.budget_milli),
+            HELD_MS,
+            *periods,
+        )
+        return ScriptCall(self.scripts.admit, (LEDGER_ROOT,), arguments)
+
+    def settle(self, entries: Sequence[Entry]) -> ScriptCall:
+        """Tell the states of holds, and that the replica lives."""
+        arguments: list[str | int] = [self.replica, _SWEPT]
+        for entry in entries:
+            hold = entry.hold
+            period = hold.period
+            what = (hold.tenant, hold.operation.value, hold.cost_milli, period.start, period.end)
+            arguments += (hold.id, entry.state, *what, round(hold.seconds * 1000) + HELD_MS)
+        return ScriptCall(self.scripts.settle, (LEDGER_ROOT,), tuple(arguments))
+
+    def rebuild(
+        self, gen: str, full_at: Mapping[str, int], spent: Mapping[BudgetName, Spent]
+    ) -> ScriptCall:
+        """Open books under the name `gen` where there are none, and write back what was known."""
+        arguments: list[str | int] = [self.replica, gen, round(self.window * 1000), len(full_at)]
+        for tenant, at in full_at.items():
+            arguments += (tenant, at)
+        for (tenant, start), known in spent.items():
+            arguments += (tenant, start, known.period.end, known.settled)
+        return ScriptCall(self.scripts.rebuild, (LEDGER_ROOT,), tuple(arguments))
+
+
+def read_admitted(answer: Sequence[Any]) -> Answer:
+    """Return what an answer of `admit` says, behind generation, count and time."""
+    match answer:
+        case [b"granted", *standing]:
+            return Admitted(*_standing(standing))
+        case [b"refused", limit, wait, *standing]:
+            return Refused(limit.decode(), wait / 1000, *_standing(standing))
+        case [b"closed", wait]:
+            return Closed(wait / 1000)
+        case [b"lost"]:
+            return Closed(None)
+        case [b"over"]:
+            return Over()
+    raise ValueError(f"admit.lua does not answer {answer[:1]!r}")
+
+
+def _standing(words: Sequence[int]) -> tuple[Spent, int]:
+    start, end, settled, held, full_at = words
+    return Spent(Period(start, end), settled, held), full_at
+
+
+def _bound(limit: int | None) -> int:
+    return -1 if limit is None else limit

@@ -1,0 +1,129 @@
+-- What the scripts of the ledger share. It stands before each of them; it is no script of its own.
+--
+-- All names begin with `root`, and so lie in one slot:
+--   gen                       hash: `id` of this generation of the books, and `open_at`, the time in ms from
+--                             which it admits. Whoever finds none knows that Redis was emptied
+--   seq:<replica>             how many of the replica's calls the books have taken in
+--   hold:<id>                 a hold: state, tenant, operation, cost, start and end of its period, time up to
+--                             which it is waited for; in a line, apart by spaces. Kept an hour when resolved
+--   holds                     sorted set of the open holds by that time
+--   slots:<tenant>            the same for one tenant: its calls under way
+--   bucket:<tenant>           its edit rate: the time in microseconds at which the bucket is full again
+--   budget:<tenant>:<period>  hash, thousandths of a credit: `base`, spent in earlier generations; `posted`,
+--                             `presumed`; `held` for open holds
+--   journal                   stream of what happened to holds
+--
+-- States of a hold: held -> sent -> posted | voided | presumed; presumed -> posted | voided.
+-- One that nobody waited for to the end is swept: a held one has `lapsed`, a sent one is presumed.
+--
+-- Invariants:
+--   * `held` of a budget is the cost of its open holds; `posted` and `presumed` that of holds in these states.
+--   * A hold that is posted or voided stays so; what is told twice changes nothing the second time.
+--   * An outcome that comes after the sweep counts.
+
+local RESOLVED_MS = 3600000  -- for so long a resolved hold is known
+local BUDGET_MS = 62 * 86400000  -- for so long after its end a period is known
+local JOURNAL = 100000  -- entries of the journal
+
+local ACCOUNT = { held = 'held', sent = 'held', posted = 'posted', presumed = 'presumed' }
+local RANK = { lapsed = 0, held = 1, sent = 2, presumed = 3, posted = 4, voided = 4 }
+
+local function is_open(state)
+  return state == 'held' or state == 'sent'
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function hold_read(root, id)
+  local line = redis.call('GET', root .. 'hold:' .. id)
+  if not line then
+    return nil
+  end
+  local state, tenant, operation, cost, start, stop, due =
+    string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  return {
+    state = state, tenant = tenant, operation = operation, cost = tonumber(cost),
+    start = start, stop = stop, due = tonumber(due),
+  }
+end
+
+local function budget_of(root, hold)
+  return root .. 'budget:' .. hold.tenant .. ':' .. hold.start
+end
+
+-- What a budget has spent, and what is held of it.
+local function spent(root, hold)
+  local parts = redis.call('HMGET', budget_of(root, hold), 'base', 'posted', 'presumed', 'held')
+  return (parts[1] or 0) + (parts[2] or 0) + (parts[3] or 0), tonumber(parts[4] or 0)
+end
+
+local function note(root, id, hold)
+  redis.call('XADD', root .. 'journal', 'MAXLEN', '~', JOURNAL, '*', 'e', hold.state, 'id', id,
+    't', hold.tenant, 'o', hold.operation, 'c', hold.cost, 'p', hold.start)
+end
+
+-- Books the cost where the state `to` has it, and writes the hold; `due` is when an open one is swept.
+local function hold_move(root, id, hold, from, to, due, ms)
+  local budget = budget_of(root, hold)
+  if ACCOUNT[from] ~= ACCOUNT[to] and hold.cost > 0 then
+    if ACCOUNT[from] then
+      redis.call('HINCRBY', budget, ACCOUNT[from], -hold.cost)
+    end
+    if ACCOUNT[to] then
+      redis.call('HINCRBY', budget, ACCOUNT[to], hold.cost)
+      redis.call('PEXPIREAT', budget, whole(hold.stop + BUDGET_MS))
+    end
+  end
+  hold.state, hold.due = to, due
+  local life = RESOLVED_MS
+  if is_open(to) then
+    redis.call('ZADD', root .. 'slots:' .. hold.tenant, due, id)
+    redis.call('ZADD', root .. 'holds', due, id)
+    life = math.max(due - ms, 0) + BUDGET_MS  -- nobody sweeps while no replica lives
+  elseif is_open(from) then
+    redis.call('ZREM', root .. 'slots:' .. hold.tenant, id)
+    redis.call('ZREM', root .. 'holds', id)
+  end
+  redis.call('SET', root .. 'hold:' .. id, table.concat({
+    to, hold.tenant, hold.operation, whole(hold.cost), hold.start, hold.stop, whole(due),
+  }, ' '), 'PX', whole(life))
+  if from ~= to then
+    note(root, id, hold)
+  end
+end
+
+-- Resolves open holds that nobody waits for any more, `most` of them.
+local function sweep(root, ms, most)
+  local late = redis.call('ZRANGEBYSCORE', root .. 'holds', '-inf', ms, 'LIMIT', 0, most)
+  for _, id in ipairs(late) do
+    local hold = hold_read(root, id)
+    if hold and is_open(hold.state) then
+      hold_move(root, id, hold, hold.state, hold.state == 'sent' and 'presumed' or 'lapsed', hold.due, ms)
+    else
+      redis.call('ZREM', root .. 'holds', id)
+    end
+  end
+end
+
+-- Whether a hold in state `from` (nil: unknown here) may be told to be in state `to`.
+local function may_be(from, to)
+  if not from or from == 'lapsed' then
+    return true
+  elseif from == 'presumed' and to == 'sent' then
+    return true  -- it was swept while its replica could not be heard
+  end
+  return RANK[to] > RANK[from]
+end
+
+-- The generation and the replica's count of calls, this one included.
+local function turn(root, replica)
+  local seq = redis.call('INCR', root .. 'seq:' .. replica)
+  if seq == 1 then
+    redis.call('PEXPIRE', root .. 'seq:' .. replica, RESOLVED_MS)
+  end
+  local gen = redis.call('HMGET', root .. 'gen', 'id', 'open_at')
+  return gen[1] or '', seq, tonumber(gen[2] or 0)
+end
+

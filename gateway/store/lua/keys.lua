@@ -1,0 +1,180 @@
+-- What the scripts of the ledger share about upstream keys. It stands behind `hold`; it is no script of its own.
+--
+-- A key is named by its fingerprint. Names, behind `root`; times are milliseconds:
+--   calls:<key>, calls@<account>   sorted sets: the calls of the last window, by the time of their admission
+--   slots@<key>                    sorted set: its open calls, by the time up to which they are waited for
+--   key:<key>                      hash: `off`, why it is not used; `cool`, `cool:sandbox`, up to when it is left
+--                                  alone; `mask:<operation>`, the same for one operation
+--   account:<account>              hash: `available` by the last poll, `since`: spent since that poll's lag
+--                                  began, `held` for open calls, all in thousandths of an image; `exhausted`;
+--                                  `cool`; `throttled`, `throttled_at`: the key that met its 429 last, and when
+--   posts@<account>                sorted set of what was spent lately, `<images> <id>` by time
+--   serves:<template>              set of the accounts that have served it
+--   fails:<operation>              sorted set of the digests that drew a 5xx since the last success, by time
+--   probe:<operation>              id of the one call that finds out whether the endpoint is back
+--   bad:<digest>                   how often it drew a 5xx in the last minute
+--
+-- Invariants:
+--   * In no window, and a fiftieth more, does a key or an account get more calls than its rate.
+--   * No call goes to a key that is off, cooling, masked for it, or full, or whose account has no headroom.
+--   * While an endpoint is taken for down, one call at a time goes there.
+
+local MASK_MS = 3600000  -- a key that was forbidden one operation is not asked for it for so long
+local TOGETHER_MS = 1000  -- two keys throttled within so long: it is their account
+local FAILS = 3  -- so many digests in trouble take an endpoint down
+local FAILS_MS = 60000  -- within so long; a digest that draws two of them is refused for so long too
+local PROBE_MS = 5000  -- so long after the last trouble, one call finds out
+local PLACE_MS = 250  -- when to look again for a place among the open calls of a key
+local TEMPLATE_MS = 30 * 86400000
+local MARGIN = 1.02  -- of a window: calls arrive later than they are admitted, some more than others
+
+-- Milliseconds until one more call fits under a rate of `most` in `window`, and how many fit now.
+local function room(log, most, window, ms)
+  local since = ms - math.ceil(window * MARGIN)
+  local made = redis.call('ZCOUNT', log, '(' .. whole(since), '+inf')
+  if made < most then
+    return 0, most - made
+  end
+  local oldest = redis.call('ZRANGE', log, -most, -most, 'WITHSCORES')
+  return math.max(1, tonumber(oldest[2]) - since), 0
+end
+
+local function account_of(root, one, sandbox, ms)
+  local state = redis.call('HMGET', root .. 'account:' .. one.account, 'available', 'since', 'held', 'exhausted', 'cool')
+  local account = { left = math.huge, wait = math.max(0, tonumber(state[5] or 0) - ms) }
+  if one.gated and not sandbox then
+    local headroom = (state[1] or 0) - (state[2] or 0) - (state[3] or 0) - one.reserve
+    account.left = one.price > 0 and math.floor(headroom / one.price) or math.huge
+    account.is_out = not state[1] or state[4] or account.left < 1
+  end
+  if one.account_calls > 0 and account.wait == 0 then
+    local wait, fits = room(root .. 'calls@' .. one.account, one.account_calls, one.account_window, ms)
+    account.wait, account.left = wait, math.min(account.left, fits)
+  end
+  return account
+end
+
+-- How many calls the key can take now, and how many it has open; else nothing, and the ms until it may be
+-- asked again where they are known.
+local function free_calls(root, one, account, call, ms)
+  local cool = call.sandbox and 'cool:sandbox' or 'cool'
+  local state = redis.call('HMGET', root .. 'key:' .. one.key, 'off', cool, 'mask:' .. call.operation)
+  if state[1] or account.is_out then
+    return nil
+  end
+  local wait = math.max(account.wait, tonumber(state[2] or 0) - ms, tonumber(state[3] or 0) - ms)
+  if wait > 0 then
+    return nil, wait
+  end
+  local full_for, fits = room(root .. 'calls:' .. one.key, one.calls, one.window, ms)
+  if full_for > 0 then
+    return nil, full_for
+  end
+  local open = redis.call('ZCOUNT', root .. 'slots@' .. one.key, '(' .. whole(ms), '+inf')
+  if one.places >= 0 and open >= one.places then
+    return nil, PLACE_MS
+  end
+  return math.min(fits, account.left, one.places >= 0 and one.places - open or math.huge), open
+end
+
+-- The key that can take most calls, the least loaded one of several, and of accounts that are known to
+-- serve the template before others. Without one: nothing, and the ms until one may be there, or -1.
+local function choose(root, candidates, call, ms)
+  local accounts, best, first = {}, nil, -1
+  local serves = {}
+  if call.template ~= '' then
+    for _, account in ipairs(redis.call('SMEMBERS', root .. 'serves:' .. call.template)) do
+      serves[account] = true
+    end
+  end
+  for _, one in ipairs(candidates) do
+    if not call.tried[one.key] then
+      accounts[one.account] = accounts[one.account] or account_of(root, one, call.sandbox, ms)
+      local free, more = free_calls(root, one, accounts[one.account], call, ms)
+      if free then
+        local mine = { one = one, serves = serves[one.account] and 1 or 0, free = free, open = more }
+        if not best or mine.serves > best.serves or (mine.serves == best.serves and
+            (mine.free > best.free or (mine.free == best.free and mine.open < best.open))) then
+          best = mine
+        end
+      elseif more and (first < 0 or more < first) then
+        first = more
+      end
+    end
+  end
+  return best and best.one, first
+end
+
+-- Milliseconds for which neither the endpoint nor the digest is asked; 0: they are.
+local function trouble_ahead(root, id, call, ms)
+  if tonumber(redis.call('GET', root .. 'bad:' .. call.digest) or 0) >= 2 then
+    return math.max(1, redis.call('PTTL', root .. 'bad:' .. call.digest))
+  end
+  local fails, probe = root .. 'fails:' .. call.operation, root .. 'probe:' .. call.operation
+  redis.call('ZREMRANGEBYSCORE', fails, '-inf', ms - FAILS_MS)
+  if redis.call('ZCARD', fails) < FAILS then
+    return 0
+  end
+  local last = redis.call('ZRANGE', fails, -1, -1, 'WITHSCORES')
+  local wait = tonumber(last[2]) + PROBE_MS - ms
+  if wait > 0 then
+    return wait
+  elseif redis.call('SET', probe, id, 'NX', 'PX', call.life) or redis.call('GET', probe) == id then
+    return 0
+  end
+  return PLACE_MS
+end
+
+local function take_key(root, id, hold, one, ms)
+  hold.key, hold.account, hold.images = one.key, one.account, one.price
+  for log, window in pairs({
+    [root .. 'calls:' .. one.key] = one.window, [root .. 'calls@' .. one.account] = one.account_window,
+  }) do
+    redis.call('ZADD', log, ms, id .. ':' .. hold.attempt)
+    redis.call('ZREMRANGEBYSCORE', log, '-inf', whole(ms - 2 * window))
+    redis.call('PEXPIRE', log, whole(2 * window))
+  end
+end
+
+local function endpoint_failed(root, hold, digest, ms)
+  local fails, bad = root .. 'fails:' .. hold.operation, root .. 'bad:' .. digest
+  redis.call('ZADD', fails, ms, digest)
+  redis.call('PEXPIRE', fails, FAILS_MS)
+  redis.call('INCR', bad)
+  redis.call('PEXPIRE', bad, FAILS_MS)
+  redis.call('DEL', root .. 'probe:' .. hold.operation)
+end
+
+local function throttled(root, hold, sandbox, wait, ms)
+  local account = root .. 'account:' .. hold.account
+  local key = root .. 'key:' .. hold.key
+  local last = redis.call('HMGET', account, 'throttled', 'throttled_at')
+  if last[1] and last[1] ~= hold.key and ms - tonumber(last[2]) <= TOGETHER_MS then
+    redis.call('HSET', account, 'cool', whole(ms + wait))
+  end
+  redis.call('HSET', account, 'throttled', hold.key, 'throttled_at', whole(ms))
+  redis.call('HSET', key, sandbox and 'cool:sandbox' or 'cool', whole(ms + wait))
+end
+
+-- What an attempt has shown of its key, its account and the endpoint.
+local function judge(root, hold, seen, ms)
+  local key = root .. 'key:' .. hold.key
+  if seen.verdict == 'served' then
+    redis.call('DEL', root .. 'fails:' .. hold.operation, root .. 'probe:' .. hold.operation)
+    if seen.template ~= '' then
+      redis.call('SADD', root .. 'serves:' .. seen.template, hold.account)
+      redis.call('PEXPIRE', root .. 'serves:' .. seen.template, TEMPLATE_MS)
+    end
+  elseif seen.verdict == 'rejected' or seen.verdict == 'forbidden' then
+    redis.call('HSET', key, 'off', seen.verdict)
+  elseif seen.verdict == 'masked' then
+    redis.call('HSET', key, 'mask:' .. hold.operation, whole(ms + MASK_MS))
+  elseif seen.verdict == 'exhausted' then
+    redis.call('HSET', root .. 'account:' .. hold.account, 'exhausted', whole(ms))
+  elseif seen.verdict == 'throttled' then
+    throttled(root, hold, seen.sandbox, seen.wait, ms)
+  elseif seen.verdict == 'failed' then
+    endpoint_failed(root, hold, seen.digest, ms)
+  end
+end
+
