@@ -21,6 +21,7 @@ from gateway.flights import Flights
 from gateway.pipeline import Pipeline
 from gateway.purchasing import CallTimes, Payment, Purchasing
 from gateway.reload import Reloadable, Reloader
+from gateway.store.pool import Pool
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observers import ObservedEditor, ObservedUpstream
 from gateway.transport.codec import compile_schemas
@@ -31,9 +32,8 @@ from gateway.transport.rpc.admin import AdminDesk
 from gateway.transport.rpc.server import RpcServer
 from gateway.upstream.account import AccountReader
 from gateway.upstream.client import PhotoroomClient
-from gateway.upstream.keychain import Keychain
+from gateway.upstream.keyed import KeyedUpstream
 from gateway.upstream.keyring import KeyRing
-from gateway.upstream.retries import RetryingUpstream
 from gateway.upstream.settings import Timeouts, UpstreamKey, UpstreamSettings
 
 __all__ = ["Gateway", "running_gateway"]
@@ -97,14 +97,15 @@ async def running_gateway(
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics(version("photoroom-gateway"))
-        backing = await open_backing(config, stack, metrics)
+        pool = Pool(config.upstream.pool)
+        backing = await open_backing(config, stack, metrics, pool)
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
         ring = KeyRing(settings.keys)
         keys = HashedKeys(
             config.tenants_by_credential(), config.admins_by_credential(), denied=backing.marks
         )
-        reloader = Reloader(config, _reloadable(keys, ring), metrics)
+        reloader = Reloader(config, _reloadable(keys, ring, pool), metrics)
         pipeline = Pipeline(
             authenticator=keys,
             gate=backing.gate,
@@ -124,11 +125,12 @@ async def running_gateway(
         yield gateway
 
 
-def _reloadable(keys: HashedKeys, ring: KeyRing) -> tuple[Reloadable, ...]:
+def _reloadable(keys: HashedKeys, ring: KeyRing, pool: Pool) -> tuple[Reloadable, ...]:
     """Return what takes over a changed configuration: callers, and the keys of the upstream."""
     return (
         lambda new: partial(keys.replace, new.tenants_by_credential(), new.admins_by_credential()),
         lambda new: partial(ring.replace, upstream_settings(new).keys),
+        lambda new: partial(pool.replace, new.upstream.pool),
     )
 
 
@@ -139,9 +141,9 @@ def _purchasing(
     client: PhotoroomClient,
     metrics: Metrics,
 ) -> Purchasing:
-    keychain = ObservedUpstream(Keychain(client, ring), metrics)
+    keyed = KeyedUpstream(client, ring)
     return Purchasing(
-        payment=Payment(backing.admission, RetryingUpstream(keychain, RetryBudget())),
+        payment=Payment(backing.admission, ObservedUpstream(keyed, metrics), keyed, RetryBudget()),
         results=backing.cache,
         blobs=backing.cache,
         replays=backing.replays,

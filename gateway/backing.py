@@ -23,6 +23,7 @@ from gateway.store.flights import RedisFlights
 from gateway.store.hold_table import HoldTable
 from gateway.store.link import Link, RedisTrouble
 from gateway.store.memory import MemoryTier
+from gateway.store.pool import Pool
 from gateway.store.replays import RedisReplays
 from gateway.store.requests import RedisRequestGate
 from gateway.store.secret import BadSecretError, shared_secret
@@ -49,14 +50,18 @@ class Backing:
     gate: RequestGate
 
 
-async def open_backing(config: Config, stack: AsyncExitStack, metrics: Metrics) -> Backing:
-    """Open all parts; `stack` closes them.
+async def open_backing(
+    config: Config, stack: AsyncExitStack, metrics: Metrics, pool: Pool
+) -> Backing:
+    """Open all parts; `stack` closes them. `pool` has the upstream keys.
 
     Raises StartError when there is no server to embed, or nothing gives the secret of the cache's keys.
     """
     if config.redis is None:
         memory = MemoryTier(None, capacity=0, clock=time.time)
-        return Backing(memory, NoMarks(), SoloBoard(), NoBook(), SoloAdmission(), SoloRequestGate())
+        return Backing(
+            memory, NoMarks(), SoloBoard(), NoBook(), SoloAdmission(pool), SoloRequestGate()
+        )
     if config.redis == EMBEDDED:
         state_url = cache_url = await _embedded(config, stack)
     else:
@@ -72,7 +77,9 @@ async def open_backing(config: Config, stack: AsyncExitStack, metrics: Metrics) 
     replica, table = uuid.uuid4().hex, HoldTable(time.monotonic)
     board = RedisFlights(state, replica, table=table, rules=rules)
     window = 0.0 if config.redis == EMBEDDED else WINDOW
-    admission = RedisAdmission(state, replica, table, replicas=tick.replicas, window=window)
+    admission = RedisAdmission(
+        state, replica, table, replicas=tick.replicas, pool=pool, window=window
+    )
     metrics.watch_flights(
         leads=lambda: board.leads,
         alone=lambda: board.counts.alone,

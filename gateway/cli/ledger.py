@@ -20,7 +20,7 @@ from gateway.domain.credits import milli_text
 from gateway.store.journal import BooksChanged, Generation, Journal, Lost, Restored
 from gateway.telemetry.usage_lines import UsageLine
 
-__all__ = ["HELP", "NAME", "configure", "lost_spending", "run"]
+__all__ = ["HELP", "NAME", "configure", "lost_spending", "run", "write_back"]
 
 NAME = "ledger"
 HELP = "mend the ledger in the state Redis"
@@ -49,8 +49,6 @@ def run(args: argparse.Namespace) -> int:
         return 1
     try:
         lines = read_logs(args.logs).values()
-        if not lines:
-            raise LogError("no usage line in these logs: are they the gateway's own, as JSON?")
         restored = asyncio.run(_import(config, lines, write=not args.dry_run))
     except (LogError, StateError) as error:
         print(error, file=sys.stderr)
@@ -68,16 +66,27 @@ def run(args: argparse.Namespace) -> int:
 async def _import(
     config: Config, lines: Collection[UsageLine], *, write: bool
 ) -> list[tuple[Lost, Restored]]:
+    if not lines:
+        raise LogError("no usage line in these logs: are they the gateway's own, as JSON?")
     async with state_link(config) as link:
-        journal = Journal(link)
-        generation = await journal.generation()
-        older = [line.hold for line in lines if _may_be_older(line, generation)]
-        lost = lost_spending(lines, set(older) - await journal.known(older))
         try:
-            restored = await journal.restore(generation, lost, write=write)
+            return await write_back(Journal(link), lines, write=write)
         except BooksChanged:
             text = "the state Redis has lost its books meanwhile, or opened new ones: import again"
             raise StateError(text) from None
+
+
+async def write_back(
+    journal: Journal, lines: Collection[UsageLine], *, write: bool
+) -> list[tuple[Lost, Restored]]:
+    """Raise what budgets have spent to what the lines say, if `write`; one line for each hold.
+
+    Raises RedisTrouble and BooksChanged.
+    """
+    generation = await journal.generation()
+    older = [line.hold for line in lines if _may_be_older(line, generation)]
+    lost = lost_spending(lines, set(older) - await journal.known(older))
+    restored = await journal.restore(generation, lost, write=write)
     return list(zip(lost, restored, strict=True))
 
 

@@ -186,8 +186,8 @@ def count(fates: Iterable[Fate]) -> list[CallRow]:
 
 
 def _call_table(rows: Iterable[CallRow]) -> str:
-    head = ("tenant", "month", "operation", "posted", "presumed", "voided", "open")
-    head = (*head, "credits posted", "presumed", "held")
+    named = ("tenant", "month", "operation")
+    head = (*named, "posted", "presumed", "voided", "open", "credits posted", "presumed", "held")
     cells = [
         (
             *(one.tenant, one.month, one.operation),
@@ -196,7 +196,7 @@ def _call_table(rows: Iterable[CallRow]) -> str:
         )
         for one in rows
     ]
-    return table(head, cells, names=3)
+    return table(head, cells, names=len(named))
 
 
 def _budget_table(rows: Iterable[BudgetRow]) -> str:

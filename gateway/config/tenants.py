@@ -70,7 +70,7 @@ class Tenant(Section):
     priority: Annotated[Literal["interactive", "standard", "batch"], NOT_IN_FORCE] = Field(
         default="standard", description="Its class when upstream capacity is short."
     )
-    accounts: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
+    accounts: tuple[Id, ...] | None = Field(
         default=None, description="Accounts that may serve it; absent: all that it may use."
     )
     sandbox: Flag = Field(
@@ -108,6 +108,7 @@ class Tenant(Section):
             extra_parameters=self.extra_parameters,
             ignore_unknown=self.unknown_parameters == "ignore",
             limits=self._limits,
+            accounts=None if self.accounts is None else frozenset(self.accounts),
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -16,7 +17,6 @@ from pydantic import (
 from gateway.config.marks import (
     BY_SHAPE,
     MAPPING,
-    NOT_IN_FORCE,
     RELOADED,
     WORD,
     Section,
@@ -27,6 +27,7 @@ from gateway.config.scalars import NOT_EMPTY, Count, Id, Quantity, Url
 from gateway.config.secret import SecretFile, SecretVariable, given, one_of
 from gateway.config.units import Duration
 from gateway.domain.credits import BASIC, PLUS, Price
+from gateway.domain.keys import PoolAccount, PoolKey, fingerprint
 from gateway.domain.tenant import SANDBOX_PREFIX
 
 __all__ = ["Account", "Plan", "PlanPrices", "Timeouts", "Upstream", "UpstreamKey"]
@@ -71,13 +72,13 @@ class UpstreamKey(Section):
     secret_env: SecretVariable | None = Field(
         default=None, description="Environment variable that holds the key."
     )
-    requests_per_minute: Annotated[Count, NOT_IN_FORCE] = Field(
+    requests_per_minute: Count = Field(
         default=60, description="Calls that the key may make in `window`, scaled to a minute."
     )
-    window: Annotated[Duration, NOT_IN_FORCE] = Field(
+    window: Duration = Field(
         default=spelled("60s"), description="Window over which the upstream counts the key's calls."
     )
-    max_in_flight: Annotated[Count | None, NOT_IN_FORCE] = Field(
+    max_in_flight: Count | None = Field(
         default=None,
         description="Calls of the key that may be under way at once; absent: any number.",
     )
@@ -99,6 +100,13 @@ class UpstreamKey(Section):
         """The key itself, from wherever it was read."""
         return given(self.secret_file, self.secret_env)
 
+    @property
+    def value(self) -> PoolKey:
+        """The key as the pool knows it. At least one call fits in a window."""
+        calls = max(1, math.floor(self.requests_per_minute * self.window / 60))
+        name = fingerprint(self.secret.get_secret_value())
+        return PoolKey(self.id, name, calls, round(self.window * 1000), self.max_in_flight)
+
 
 class Account(Section):
     """A prepaid account and its keys."""
@@ -111,14 +119,12 @@ class Account(Section):
             "absent: as the account itself says."
         ),
     )
-    requests_per_minute: Annotated[Count | None, NOT_IN_FORCE] = Field(
+    requests_per_minute: Count | None = Field(
         default=None,
         description="Calls a minute that all keys of the account may make; absent: no bound.",
     )
-    reserve_images: Annotated[Quantity, NOT_IN_FORCE] = Field(
-        default=0, description="Images that are never spent."
-    )
-    tenants: Annotated[tuple[Id, ...] | None, NOT_IN_FORCE] = Field(
+    reserve_images: Quantity = Field(default=0, description="Images that are never spent.")
+    tenants: tuple[Id, ...] | None = Field(
         default=None, description="Tenants that the account serves; absent: all of them."
     )
     keys: Annotated[tuple[UpstreamKey, ...], NOT_EMPTY] = Field(
@@ -137,6 +143,18 @@ class Account(Section):
                 return Price(round(edit * 1000), round(segment * 1000))
             case None:
                 return None
+
+    @property
+    def value(self) -> PoolAccount:
+        """The account as the pool knows it."""
+        return PoolAccount(
+            id=self.id,
+            keys=tuple(key.value for key in self.keys),
+            price=self.price,
+            calls=self.requests_per_minute,
+            reserve_milli=self.reserve_images * 1000,
+            tenants=None if self.tenants is None else frozenset(self.tenants),
+        )
 
 
 class Timeouts(Section):
@@ -171,3 +189,8 @@ class Upstream(Section):
     accounts: Annotated[tuple[Account, ...], NOT_EMPTY, RELOADED] = Field(
         description="Accounts, tried in this order."
     )
+
+    @property
+    def pool(self) -> tuple[PoolAccount, ...]:
+        """The accounts as the pool knows them."""
+        return tuple(account.value for account in self.accounts)

@@ -140,3 +140,11 @@ class Edit:
     def uses_template(self) -> bool:
         """Whether a template or layers are set: then a default may mean something else."""
         return "templateId" in self or any(name.startswith("layers.") for name in self._names)
+
+    @property
+    def template(self) -> str:
+        """A name of the template that is used, 16 hex digits; empty without one."""
+        for parameter in self.parameters:
+            if parameter.name == "templateId":
+                return hashlib.sha256(parameter.wire.encode()).hexdigest()[:16]
+        return ""

@@ -29,6 +29,7 @@
     │   ├── UpstreamFailed             UPSTREAM_FAILED: its 500; not charged
     │   ├── OutcomeUnknown             OUTCOME_UNKNOWN: sent, no answer; may be charged
     │   ├── UpstreamBadAnswer          UPSTREAM_BAD_ANSWER: charged, but no picture came
+    │   ├── UpstreamCooling            UPSTREAM_COOLING: it has had trouble, and is left alone
     │   └── UpstreamUnavailable        UPSTREAM_UNAVAILABLE: no key can serve now
     └── GatewayFault                   ours
         ├── NotKept                    NOT_KEPT: an upload that could not be stored
@@ -82,6 +83,7 @@ __all__ = [
     "TooManyPurges",
     "Unauthenticated",
     "UpstreamBadAnswer",
+    "UpstreamCooling",
     "UpstreamError",
     "UpstreamFailed",
     "UpstreamRefused",
@@ -358,6 +360,12 @@ class UpstreamBadAnswer(UpstreamError):
     ending = Ending.SPENT
 
 
+class UpstreamCooling(UpstreamError):
+    """The endpoint has had trouble, or this edit of this picture has drawn it; nothing was sent."""
+
+    reason = "UPSTREAM_COOLING"
+
+
 class UpstreamUnavailable(UpstreamError):
     """No upstream key can serve the call now; `retry_after` says when one may."""
 
@@ -377,7 +385,7 @@ class NotKept(GatewayFault):
 
 
 class StateUnavailable(GatewayFault):
-    """The state Redis does not answer. Nobody knows whether the change was made; make it again."""
+    """The state Redis does not answer: a change may not have been made, a call is not served on trust."""
 
     reason = "STATE_UNAVAILABLE"
 

@@ -19,7 +19,8 @@ class Tenant:
 
     `shared_scope` names the results that it shares with other tenants; empty: it shares with nobody.
     `extra_parameters`: it may send parameters that the gateway does not know. `ignore_unknown`: unknown
-    parameters on its drop-in calls are left out instead of refused.
+    parameters on its drop-in calls are left out instead of refused. `accounts` are the upstream accounts
+    that may serve it, None for all.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Tenant:
     ignore_unknown: bool = False
     shared_scope: str = ""
     limits: Limits = NO_LIMITS
+    accounts: frozenset[str] | None = None
 
     @property
     def scope(self) -> str:

@@ -3,7 +3,17 @@
 Adapters know these and the domain, and not each other. The pipeline knows these and no adapter.
 """
 
-from gateway.ports.admission import Admission, Claim, Hold, HoldLost, RequestGate, Settlement
+from gateway.ports.admission import (
+    NO_TRAITS,
+    Admission,
+    CallTraits,
+    Claim,
+    Hold,
+    HoldLost,
+    KeyCheck,
+    RequestGate,
+    Settlement,
+)
 from gateway.ports.buying import AccountSource, Draft, Pictures, Purchase, Upstream
 from gateway.ports.callers import (
     AdminAuthenticator,
@@ -26,6 +36,7 @@ from gateway.ports.flights import (
 from gateway.ports.results import BlobStore, CachedAnswer, CacheKey, ResultCache
 
 __all__ = [
+    "NO_TRAITS",
     "AccountSource",
     "AdminAuthenticator",
     "Administration",
@@ -35,6 +46,7 @@ __all__ = [
     "BoardUnavailable",
     "CacheKey",
     "CachedAnswer",
+    "CallTraits",
     "Claim",
     "DenyList",
     "Draft",
@@ -45,6 +57,7 @@ __all__ = [
     "Hold",
     "HoldLost",
     "Joined",
+    "KeyCheck",
     "Lead",
     "Pictures",
     "Purchase",

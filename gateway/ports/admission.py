@@ -8,11 +8,22 @@ from typing import Protocol
 
 from gateway.domain.calls import Balance
 from gateway.domain.edit import Operation
+from gateway.domain.keys import NO_KEY, NOTHING_SEEN, KeyGrant, Seen
 from gateway.domain.limits import BucketState
 from gateway.domain.periods import Period
 from gateway.domain.tenant import Tenant
 
-__all__ = ["Admission", "Claim", "Hold", "HoldLost", "RequestGate", "Settlement"]
+__all__ = [
+    "NO_TRAITS",
+    "Admission",
+    "CallTraits",
+    "Claim",
+    "Hold",
+    "HoldLost",
+    "KeyCheck",
+    "RequestGate",
+    "Settlement",
+]
 
 
 class HoldLost(Exception):
@@ -32,6 +43,18 @@ class Settlement(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CallTraits:
+    """What the choice of a key depends on: `digest` names the edit, `template` its template, or nothing."""
+
+    sandbox: bool = False
+    digest: str = ""
+    template: str = ""
+
+
+NO_TRAITS = CallTraits()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one purchase asks for. `id` is its own: the same claim made twice is granted once.
 
@@ -43,13 +66,14 @@ class Claim:
     operation: Operation
     cost_milli: int
     seconds: float
+    traits: CallTraits = NO_TRAITS
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A granted claim: a place among the tenant's calls, and credits held until it is settled.
 
-    `period` is the budget's that they are held in. `trusted` says that this replica granted it by
+    `key` is the one that the present `attempt` goes with. `period` is the budget's that they are held in. `trusted` says that this replica granted it by
     itself, while the state Redis was away.
     """
 
@@ -59,6 +83,9 @@ class Hold:
     cost_milli: int
     seconds: float
     period: Period
+    traits: CallTraits = NO_TRAITS
+    key: KeyGrant = NO_KEY
+    attempt: int = 1
     trusted: bool = False
 
 
@@ -68,8 +95,17 @@ class Admission(Protocol):
     async def admit(self, claim: Claim) -> Hold:
         """Take a token of the tenant's edit rate, a place, and hold the credits; or do none of it.
 
-        Raises TenantRate, TenantConcurrency, TenantBudget, RequestCost, and StateUnavailable for a
-        tenant that is not to be served on trust. Cancelled, it holds nothing.
+        Raises TenantRate, TenantConcurrency, TenantBudget, RequestCost; UpstreamUnavailable when no key
+        can serve, UpstreamCooling when the endpoint is left alone; and StateUnavailable for a tenant
+        that is not to be served on trust. Cancelled, it holds nothing.
+        """
+        ...
+
+    async def again(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> Hold:
+        """Take another key, none of `tried`, for a hold whose attempt was not charged.
+
+        `seen` is what that attempt has shown. Raises UpstreamUnavailable, UpstreamCooling and
+        StateUnavailable: the hold is then to be settled.
         """
         ...
 
@@ -77,8 +113,11 @@ class Admission(Protocol):
         """Say that the upstream is being called: the hold will not lapse before that has ended."""
         ...
 
-    def settle(self, hold: Hold, settlement: Settlement) -> None:
-        """Say what became of a hold. It is noted at once and told to the others soon; twice is as once."""
+    def settle(self, hold: Hold, settlement: Settlement, seen: Seen = NOTHING_SEEN) -> None:
+        """Say what became of a hold, and what its last attempt has shown.
+
+        It is noted at once and told to the others soon; twice is as once.
+        """
         ...
 
     def state(self, tenant: Tenant) -> BucketState | None:
@@ -99,4 +138,12 @@ class RequestGate(Protocol):
 
     def state(self, tenant: Tenant) -> BucketState | None:
         """Return the tenant's request rate as this replica last saw it; None without one."""
+        ...
+
+
+class KeyCheck(Protocol):
+    """Finds out what a 403 was about."""
+
+    async def is_forbidden(self, key: str) -> bool:
+        """Whether the key of this fingerprint may not even ask for its account. Free. Raises nothing."""
         ...

@@ -38,21 +38,25 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One call to be bought upstream. `pictures` has the bytes of every image slot of `edit`."""
+    """One call to be bought upstream. `pictures` has the bytes of every image slot of `edit`.
+
+    `digest` is the edit's content address.
+    """
 
     edit: Edit
     pictures: Pictures = field(repr=False)
     sandbox: bool
+    digest: str = ""
 
 
 class Upstream(Protocol):
     """Where edits are bought."""
 
-    async def buy(self, purchase: Purchase) -> Answer:
-        """Buy one edit: at most one charge a call.
+    async def buy(self, purchase: Purchase, key: str) -> Answer:
+        """Buy one edit with the key of that fingerprint: at most one charge a call.
 
-        Raises UpstreamRefused and the UpstreamErrors other than KeyTrouble; their `ending` says what
-        the attempt cost.
+        Raises UpstreamRefused, KeyTrouble and the other UpstreamErrors; their `ending` says what the
+        attempt cost.
         """
         ...
 

@@ -28,7 +28,6 @@ from gateway.ports import (
     BoardUnavailable,
     CacheKey,
     Draft,
-    Hold,
     Pictures,
     Purchase,
     Replay,
@@ -37,7 +36,7 @@ from gateway.ports import (
     ResultCache,
 )
 from gateway.purchasing.orders import BLOB_LIFE, CallTimes, Goods, Order
-from gateway.purchasing.payment import Payment
+from gateway.purchasing.payment import Boarded, Payment
 
 __all__ = ["Purchasing"]
 
@@ -142,16 +141,18 @@ class Purchasing:
 
     def trip(self, order: Order, pictures: Pictures) -> _Trip:
         """Return the flight of an order whose pictures are all there."""
-        return _Trip(self, order, Purchase(order.draft.edit, pictures, order.sandbox))
+        return _Trip(
+            self, order, Purchase(order.draft.edit, pictures, order.sandbox, order.key.digest)
+        )
 
-    async def buy(self, order: Order, purchase: Purchase, hold: Hold) -> Landed[Goods]:
+    async def buy(self, order: Order, purchase: Purchase, boarded: Boarded) -> Landed[Goods]:
         """Buy, settle and store; the answer says whether every replica finds it."""
         try:
-            answer = await self.payment.buy(purchase, hold)
+            answer = await self.payment.buy(purchase, boarded)
         except GatewayError as error:
             await self._after_failure(order, error)
             raise
-        draft, key, cost = order.draft, order.key, hold.cost_milli
+        draft, key, cost = order.draft, order.key, boarded.hold.cost_milli
         ttl = life(purchase.edit, answer, draft.mode, self.lives)
         stored = ttl is not None and await self.results.store(key, answer, cost_milli=cost, ttl=ttl)
         cache = FromCache(why_not=_why_not_read(draft), ttl=ttl if stored else None)
@@ -208,8 +209,8 @@ class _Trip:
 
     async def lead(self, boarding: Boarding) -> Landed[Goods]:
         payment, tenant = self.purchasing.payment, self.order.tenant
-        hold = await payment.board(tenant, self.purchase, self.timeout, boarding)
-        return await self.purchasing.buy(self.order, self.purchase, hold)
+        boarded = await payment.board(tenant, self.purchase, self.timeout, boarding)
+        return await self.purchasing.buy(self.order, self.purchase, boarded)
 
     def meets(self, error: GatewayError) -> bool:
         """A limit of one tenant refuses all its equal calls."""

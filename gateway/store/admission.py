@@ -8,42 +8,41 @@ Redis is away, the replica grants by itself: its share of every limit, within an
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import islice
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from gateway.domain.calls import Balance
-from gateway.domain.errors import PolicyError, StateUnavailable
+from gateway.domain.errors import PolicyError, StateUnavailable, UpstreamUnavailable
+from gateway.domain.keys import NO_KEY, NOTHING_SEEN, Seen
 from gateway.domain.limits import BucketState
 from gateway.domain.periods import months_around
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim, Hold, Settlement
-from gateway.store.background import in_background
 from gateway.store.hold_table import HELD, SENT, HoldTable, Spent
 from gateway.store.keyspace import budget_key
 from gateway.store.ledger_calls import (
     Admitted,
+    Answer,
+    Attempt,
     Closed,
     LedgerCalls,
     LedgerScripts,
-    Over,
+    NoKey,
     Refused,
+    Trouble,
     read_admitted,
 )
 from gateway.store.link import Link, RedisTrouble
 from gateway.store.local_books import LocalBooks
-from gateway.store.refusals import check_cost, refusal
-from gateway.store.scripts import ScriptCall, run
+from gateway.store.local_keys import LocalKeys
+from gateway.store.pool import Pool
+from gateway.store.refusals import check_cost, cooling, no_key, refusal
+from gateway.store.teller import Teller
 
 __all__ = ["WINDOW", "RedisAdmission"]
-
-_EVERY: Final = 0.25
-"""Seconds between two beats: in each, open holds that nobody waits for are resolved."""
 
 WINDOW: Final = 0.75
 """Seconds that replicas have to write back what they know into new books: three of their beats."""
@@ -55,26 +54,20 @@ _PAUSE: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
 """Seconds that a claim waits for books that are being rebuilt."""
 
-_BATCH: Final = 50
-"""Holds that one call tells of: a millisecond of Redis's time."""
-
 _FRESH: Final = 1.0
 """Seconds for which a budget that was read is told again."""
 
 _TRUSTED_PART: Final = 0.8
 """Part of every limit that all replicas together grant while Redis is away."""
 
-_LAST_WORDS: Final = 5.0
-"""Seconds in which a closing replica tells Redis what it has not heard."""
-
-_log = logging.getLogger(__name__)
+_FIRST: Final = Attempt(1)
 
 
 class RedisAdmission:
     """Admission; `async with admission.running()` is when it tells Redis what became of holds.
 
-    `replica` is this process's own name, `table` the one that the board of flights shares, `replicas`
-    tells how many of them lived when that was last known. Books that had to be opened anew admit after
+    `replica` is this process's own name, `table` the one that the board of flights shares, `pool` has
+    the upstream keys (none: nobody chooses), `replicas` tells how many of them lived when that was last known. Books that had to be opened anew admit after
     `window` seconds: nobody else has to write into those of a server that is this replica's own. `wall`
     tells seconds since the epoch.
     """
@@ -86,30 +79,32 @@ class RedisAdmission:
         table: HoldTable,
         *,
         replicas: Callable[[], int],
+        pool: Pool | None = None,
         window: float = WINDOW,
         scripts: LedgerScripts | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
         self._table = table
-        self._trust = LocalBooks(wall, self._allowance, lambda: _TRUSTED_PART / max(1, replicas()))
-        self._calls = LedgerCalls(replica, scripts or LedgerScripts.load(), window)
+        self._pool = pool = pool or Pool()
         self._wall = wall
-        self._told = asyncio.Event()
-        self._ahead_us = 0
+        self._calls = LedgerCalls(replica, scripts or LedgerScripts.load(), window)
+
+        def share() -> float:
+            return _TRUSTED_PART / max(1, replicas())
+
+        self._trust = LocalBooks(wall, self._allowance, share, LocalKeys(pool, wall, share))
+        self._teller = Teller(
+            link, table, self._calls, all_told=self._trust.forget_spending, wall=wall
+        )
         self._balances: dict[str, tuple[float, Balance]] = {}
         self.trusted = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
         """Tell until the end of the context, and what is left then. Redis need not be there yet."""
-        async with in_background(ledger=self._beat()):
+        async with self._teller.running():
             yield self
-        with suppress(TimeoutError, RedisTrouble):
-            async with asyncio.timeout(_LAST_WORDS):
-                await self._tell_all()
-        if self._table.untold:
-            _log.error("Redis was not told of holds", extra={"holds": len(self._table.untold)})
 
     @property
     def untold(self) -> int:
@@ -119,36 +114,57 @@ class RedisAdmission:
     async def admit(self, claim: Claim) -> Hold:
         check_cost(claim)
         try:
-            answer = await self._ask(claim)
+            answer = await self._ask(claim, _FIRST)
         except RedisTrouble:
             return self._grant_on_trust(claim)
         except asyncio.CancelledError:
             self._take_back(claim)
             raise
-        if isinstance(answer, Refused):
-            self._learn(claim.tenant, answer)
-            raise refusal(claim.tenant, answer.limit, answer.wait)
         if isinstance(answer, Admitted):
             self._learn(claim.tenant, answer)
             hold = _hold(claim, answer)
             self._table.note(hold, HELD, heard=HELD)
             return hold
+        if isinstance(answer, Refused):
+            self._learn(claim.tenant, answer)
+            raise refusal(claim.tenant, answer.limit, answer.wait)
+        if isinstance(answer, NoKey):
+            raise no_key(answer.wait)
+        if isinstance(answer, Trouble):
+            raise cooling(answer.wait)
         self._take_back(claim)
         raise StateUnavailable("The ledger does not admit now.", retry_after=1.0)
+
+    async def again(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> Hold:
+        attempt = Attempt(hold.attempt + 1, seen, tried)
+        try:
+            answer = await self._ask(claim, attempt)
+        except RedisTrouble:
+            grant = self._trust.another_key(claim, hold, seen, tried)
+        else:
+            if isinstance(answer, NoKey):
+                raise no_key(answer.wait)
+            if isinstance(answer, Trouble):
+                raise cooling(answer.wait)
+            if not isinstance(answer, Admitted):
+                raise StateUnavailable("The ledger does not admit now.", retry_after=1.0)
+            grant = answer.key
+        hold = replace(hold, key=grant, attempt=attempt.number)
+        self._table.regrant(hold)
+        return hold
 
     def sent(self, hold: Hold) -> None:
         self._note(hold, SENT)
 
-    def settle(self, hold: Hold, settlement: Settlement) -> None:
-        self._trust.settle(hold, settlement)
-        self._note(hold, settlement.value)
+    def settle(self, hold: Hold, settlement: Settlement, seen: Seen = NOTHING_SEEN) -> None:
+        self._trust.settle(hold, settlement, seen)
+        self._note(hold, settlement.value, seen)
 
     def state(self, tenant: Tenant) -> BucketState | None:
         rate = tenant.limits.edits
         if rate is None:
             return None
-        now_us = int(self._wall() * 1e6) + self._ahead_us
-        return rate.state(self._table.full_at.get(tenant.id, 0), now_us)
+        return rate.state(self._table.full_at.get(tenant.id, 0), self._teller.now_us())
 
     async def balance(self, tenant: Tenant) -> Balance | None:
         if tenant.limits.budget_milli is None:
@@ -166,7 +182,7 @@ class RedisAdmission:
             return known
 
     async def _read_balance(self, tenant: Tenant, budget: int) -> Balance:
-        period = months_around(self._wall() + self._ahead_us / 1e6, tenant.limits.zone)[1]
+        period = months_around(self._teller.now_us() / 1e6, tenant.limits.zone)[1]
         fields = ("base", "posted", "presumed", "held")
         [parts] = await self._link.exchange(("HMGET", budget_key(tenant.id, period.start), *fields))
         return self._keep_balance(
@@ -177,34 +193,25 @@ class RedisAdmission:
         self._balances[tenant.id] = (self._table.clock(), balance)
         return balance
 
-    async def _ask(self, claim: Claim) -> Admitted | Refused | Closed | Over:
+    async def _ask(self, claim: Claim, attempt: Attempt) -> Answer:
         """Ask until the books are open and Redis has answered. Raises RedisTrouble."""
         started = self._table.clock()
         while True:
             waited = self._table.clock() - started
             try:
-                answer = read_admitted(await self._run(self._calls.admit(claim, self._wall())))
+                keys = self._pool.candidates(claim.tenant, claim.operation)
+                call = self._calls.admit(claim, attempt, keys, self._wall())
+                answer = read_admitted(await self._teller.run(call))
                 if not isinstance(answer, Closed) or waited > _LONGEST_WAIT:
                     return answer
                 pause = answer.wait
                 if pause is None:
-                    await self._rebuild()
+                    await self._teller.rebuild()
             except RedisTrouble:
                 if waited + _PAUSE > _PATIENCE:
                     raise
                 pause = _PAUSE
             await asyncio.sleep(pause or 0.0)
-
-    async def _run(self, call: ScriptCall) -> list[Any]:
-        """Run a script of the ledger, and learn from its answer what became of the books."""
-        mark = self._table.books.mark()
-        rest: list[Any]
-        [[gen, seq, us, *rest]] = await run(self._link, call)
-        self._table.read(mark, gen.decode(), seq)
-        self._ahead_us = us - int(self._wall() * 1e6)
-        if self._table.untold:
-            self._told.set()
-        return rest
 
     def _learn(self, tenant: Tenant, answer: Admitted | Refused) -> None:
         self._table.learn(tenant.id, answer.spent)
@@ -232,6 +239,9 @@ class RedisAdmission:
             raise StateUnavailable(text, retry_after=1.0)
         try:
             hold = replace(self._trust.admit(claim), trusted=True)
+        except UpstreamUnavailable:
+            self._take_back(claim)
+            raise
         except PolicyError as error:
             self._take_back(claim)
             text = "The state Redis does not answer, and what is served on trust is used up."
@@ -243,63 +253,11 @@ class RedisAdmission:
     def _take_back(self, claim: Claim) -> None:
         """Void a claim of which nobody knows whether Redis has granted it."""
         period = months_around(self._wall(), claim.tenant.limits.zone)[1]
-        self._note(_hold(claim, Admitted(Spent(period, 0, 0), 0)), Settlement.VOIDED.value)
+        self._note(_hold(claim, Admitted(NO_KEY, Spent(period, 0, 0), 0)), Settlement.VOIDED.value)
 
-    def _note(self, hold: Hold, state: str) -> None:
-        self._table.note(hold, state)
-        self._told.set()
-
-    async def _beat(self) -> None:
-        silent = False
-        while True:
-            try:
-                await self._tell_all()
-            except RedisTrouble as trouble:
-                if not silent:
-                    _log.warning("the ledger is silent: %s; what is due is told later", trouble)
-                silent = True
-            except Exception:  # noqa: BLE001 - it is logged
-                # Holds depend on the beat; the next one may find what this one choked on gone.
-                _log.exception("a beat of the ledger failed by a mistake of ours")
-            else:
-                silent = False
-            if silent:
-                await asyncio.sleep(_EVERY)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
-                    await self._told.wait()
-
-    async def _tell_all(self) -> None:
-        """Tell Redis all that it has not heard; at least, that the replica lives."""
-        self._told.clear()
-        while True:
-            if self._table.lost_spent or self._table.lost_full_at:
-                await self._rebuild()
-            entries = self._table.next_untold(_BATCH)
-            answer = await self._run(self._calls.settle(entries))
-            if not self._table.books.gen or (entries and not answer):
-                await self._rebuild()
-                continue
-            for entry, settled, held in zip(entries, answer[1::3], answer[2::3], strict=True):
-                hold = entry.hold
-                self._table.hear(hold.id, entry.state)
-                self._table.learn(hold.tenant, Spent(hold.period, settled, held))
-            if len(entries) < _BATCH:
-                break
-        self._trust.forget_spending()
-        self._table.prune()
-
-    async def _rebuild(self) -> None:
-        """Open books where there are none, and write back what the replica knows of lost ones."""
-        table = self._table
-        full_at = dict(islice(table.lost_full_at.items(), _BATCH))
-        spent = dict(islice(table.lost_spent.items(), _BATCH))
-        await self._run(self._calls.rebuild(uuid.uuid4().hex, full_at, spent))
-        for tenant in full_at:
-            table.lost_full_at.pop(tenant, None)
-        for name in spent:
-            table.lost_spent.pop(name, None)
-        _log.info("wrote to the books of a new generation", extra={"budgets": len(spent)})
+    def _note(self, hold: Hold, state: str, seen: Seen = NOTHING_SEEN) -> None:
+        self._table.note(hold, state, seen=seen)
+        self._teller.wake()
 
 
 def _hold(claim: Claim, answer: Admitted) -> Hold:
@@ -310,4 +268,6 @@ def _hold(claim: Claim, answer: Admitted) -> Hold:
         claim.cost_milli,
         claim.seconds,
         answer.spent.period,
+        claim.traits,
+        answer.key,
     )

@@ -121,7 +121,9 @@ def _hold_words(hold: Hold | None) -> tuple[str | int, ...]:
     if hold is None:
         return ("",)
     what = (hold.tenant, hold.operation.value, hold.cost_milli)
-    return (hold.id, int(hold.trusted), *what, hold.period.start, hold.period.end)
+    grant = hold.key
+    attempt = (hold.attempt, grant.key, grant.account, grant.images_milli)
+    return (hold.id, int(hold.trusted), *what, hold.period.start, hold.period.end, *attempt)
 
 
 def read_joined(flight: str, token: str, answer: Sequence[Any]) -> Joined:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, TypeAlias
 
+from gateway.domain.keys import NOTHING_SEEN, Seen
 from gateway.domain.periods import Period
 from gateway.ports import Hold
 from gateway.store.books import Books, Mark, News
@@ -33,12 +34,16 @@ BudgetName: TypeAlias = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A hold in a state, of which Redis has last heard `heard`. `at` is when it came into it."""
+    """A hold in a state, of which Redis has last heard `heard`. `at` is when it came into it.
+
+    `seen` is what its last attempt has shown.
+    """
 
     hold: Hold
     state: str
     heard: str
     at: float
+    seen: Seen = NOTHING_SEEN
 
     @property
     def told(self) -> bool:
@@ -74,14 +79,14 @@ class HoldTable:
     lost_full_at: dict[str, int] = field(default_factory=dict)
     losses: int = 0
 
-    def note(self, hold: Hold, state: str, *, heard: str = "") -> None:
+    def note(self, hold: Hold, state: str, *, heard: str = "", seen: Seen = NOTHING_SEEN) -> None:
         """Note that a hold is in a state now. One that is resolved stays as it is."""
         known = self.entries.get(hold.id)
         if known is not None:
             if not known.is_open or known.state == state:
                 return
             hold, heard = known.hold, heard or known.heard
-        entry = Entry(hold, state, heard, self.clock())
+        entry = Entry(hold, state, heard, self.clock(), seen)
         self.entries[hold.id] = entry
         if entry.told:
             self.untold.pop(hold.id, None)
@@ -89,6 +94,12 @@ class HoldTable:
             self.untold[hold.id] = None
         if len(self.entries) > _MOST:
             self._forget(next(iter(self.entries)))
+
+    def regrant(self, hold: Hold) -> None:
+        """Note that a hold has got another key."""
+        entry = self.entries.get(hold.id)
+        if entry is not None:
+            self.entries[hold.id] = replace(entry, hold=hold)
 
     def is_open(self, hold_id: str) -> bool:
         """Whether the replica has such a hold that is not resolved."""
@@ -141,7 +152,8 @@ class HoldTable:
 
     def _tell_again(self, entries: Iterable[Entry]) -> None:
         for entry in list(entries):
-            again = self.entries[entry.hold.id] = replace(entry, heard="")
+            # What an attempt has shown minutes ago is no news of its key any more.
+            again = self.entries[entry.hold.id] = replace(entry, heard="", seen=NOTHING_SEEN)
             if not again.told:
                 self.untold[entry.hold.id] = None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from gateway.domain.keys import NOTHING_SEEN, KeyGrant, Seen, Verdict
 from gateway.domain.periods import Period, months_around
-from gateway.ports import Claim
+from gateway.ports import CallTraits, Claim
 from gateway.store.hold_table import BudgetName, Entry, Spent
 from gateway.store.keyspace import LEDGER_ROOT
 from gateway.store.scripts import Script, ScriptCall, load
@@ -43,13 +45,18 @@ class LedgerScripts:
     @classmethod
     def load(cls) -> LedgerScripts:
         """Read them from the package."""
-        return cls(*(load("hold", name) for name in ("admit", "settle", "rebuild")))
+        return cls(
+            admit=load("hold", "keys", "admit"),
+            settle=load("hold", "keys", "settle"),
+            rebuild=load("hold", "rebuild"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """The claim is granted. `full_at` is that of the edit rate's bucket, in microseconds."""
 
+    key: KeyGrant
     spent: Spent
     full_at: int
 
@@ -65,6 +72,20 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class NoKey:
+    """No key can serve the claim for `wait` seconds; None: nobody knows for how long."""
+
+    wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The endpoint, or this edit, is not asked for `wait` seconds."""
+
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """These books admit after `wait` seconds; None: there are no books."""
 
@@ -76,7 +97,16 @@ class Over:
     """The claim's hold was resolved before."""
 
 
-Answer: TypeAlias = Admitted | Refused | Closed | Over
+Answer: TypeAlias = Admitted | Refused | NoKey | Trouble | Closed | Over
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt of a claim: its number, what the one before has shown, the keys that were tried."""
+
+    number: int
+    seen: Seen = NOTHING_SEEN
+    tried: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +117,11 @@ class LedgerCalls:
     scripts: LedgerScripts
     window: float
 
-    def admit(self, claim: Claim, now: float) -> ScriptCall:
-        """Ask for a hold. `now` is in seconds since the epoch: it says which periods may be meant."""
+    def admit(self, claim: Claim, attempt: Attempt, keys: str, now: float) -> ScriptCall:
+        """Ask for a hold and a key among `keys`, as `Pool.candidates` writes them.
+
+        `now` is in seconds since the epoch: it says which periods may be meant.
+        """
         limits = claim.tenant.limits
         rate = limits.edits
         periods = [edge for p in months_around(now, limits.zone) for edge in (p.start, p.end)]
@@ -103,6 +136,11 @@ class LedgerCalls:
             _bound(limits.in_flight),
             _bound(limits.budget_milli),
             HELD_MS,
+            _life_ms(claim.seconds),
+            attempt.number,
+            keys,
+            _facts(claim.traits, attempt.tried) if keys else "",
+            _shown(claim.traits, attempt.seen),
             *periods,
         )
         return ScriptCall(self.scripts.admit, (LEDGER_ROOT,), arguments)
@@ -114,7 +152,10 @@ class LedgerCalls:
             hold = entry.hold
             period = hold.period
             what = (hold.tenant, hold.operation.value, hold.cost_milli, period.start, period.end)
-            arguments += (hold.id, entry.state, *what, round(hold.seconds * 1000) + HELD_MS)
+            arguments += (hold.id, entry.state, *what, _life_ms(hold.seconds), hold.attempt)
+            grant = hold.key
+            arguments += (grant.key, grant.account, grant.images_milli)
+            arguments.append(_shown(hold.traits, entry.seen))
         return ScriptCall(self.scripts.settle, (LEDGER_ROOT,), tuple(arguments))
 
     def rebuild(
@@ -132,8 +173,13 @@ class LedgerCalls:
 def read_admitted(answer: Sequence[Any]) -> Answer:
     """Return what an answer of `admit` says, behind generation, count and time."""
     match answer:
-        case [b"granted", *standing]:
-            return Admitted(*_standing(standing))
+        case [b"granted", key, account, images, *standing]:
+            grant = KeyGrant(key.decode(), account.decode(), images)
+            return Admitted(grant, *_standing(standing))
+        case [b"no key", wait]:
+            return NoKey(wait / 1000 if wait >= 0 else None)
+        case [b"trouble", wait]:
+            return Trouble(wait / 1000)
         case [b"refused", limit, wait, *standing]:
             return Refused(limit.decode(), wait / 1000, *_standing(standing))
         case [b"closed", wait]:
@@ -148,6 +194,36 @@ def read_admitted(answer: Sequence[Any]) -> Answer:
 def _standing(words: Sequence[int]) -> tuple[Spent, int]:
     start, end, settled, held, full_at = words
     return Spent(Period(start, end), settled, held), full_at
+
+
+def _facts(traits: CallTraits, tried: frozenset[str]) -> str:
+    return json.dumps(
+        {
+            "sandbox": traits.sandbox,
+            "digest": traits.digest,
+            "template": traits.template,
+            "tried": dict.fromkeys(tried, True),
+        }
+    )
+
+
+def _shown(traits: CallTraits, seen: Seen) -> str:
+    if seen.verdict is Verdict.NOTHING:
+        return ""
+    return json.dumps(
+        {
+            "verdict": seen.verdict,
+            "wait": round(seen.wait * 1000),
+            "sandbox": traits.sandbox,
+            "digest": traits.digest,
+            "template": traits.template,
+        }
+    )
+
+
+def _life_ms(seconds: float) -> int:
+    """How long a hold whose call may take so many seconds is waited for."""
+    return round(seconds * 1000) + HELD_MS
 
 
 def _bound(limit: int | None) -> int:

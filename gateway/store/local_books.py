@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway.domain.keys import NO_KEY, NOTHING_SEEN, KeyGrant, Seen
 from gateway.domain.periods import Period, months_around
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim, Hold, Settlement
+from gateway.store.local_keys import LocalKeys
 from gateway.store.refusals import refusal
 
 __all__ = ["LocalBooks", "Page"]
@@ -39,6 +41,7 @@ class LocalBooks:
     wall: Callable[[], float]
     budget_of: Callable[[Tenant], int | None]
     share: Callable[[], float] = lambda: 1.0
+    keys: LocalKeys | None = None
     pages: dict[str, Page] = field(default_factory=dict)
 
     def admit(self, claim: Claim) -> Hold:
@@ -63,13 +66,25 @@ class LocalBooks:
         places = math.inf if limits.in_flight is None else math.floor(limits.in_flight * share)
         if len(page.holds) >= max(1, places):
             raise refusal(tenant, "max_in_flight", 0.0)
+        grant = NO_KEY
+        if self.keys is not None:
+            grant = self.keys.choose(claim.id, tenant, claim.operation, claim.traits)
         page.full_at = full_at
-        hold = Hold(claim.id, tenant.id, claim.operation, claim.cost_milli, claim.seconds, period)
-        page.holds[claim.id] = hold
+        what = (claim.id, tenant.id, claim.operation, claim.cost_milli, claim.seconds)
+        hold = page.holds[claim.id] = Hold(*what, period, claim.traits, grant)
         return hold
 
-    def settle(self, hold: Hold, settlement: Settlement) -> None:
+    def another_key(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> KeyGrant:
+        """Return another key for a hold. Raises UpstreamUnavailable."""
+        if self.keys is None:
+            return NO_KEY
+        self.keys.judge(hold, seen)
+        return self.keys.choose(hold.id, claim.tenant, hold.operation, hold.traits, tried)
+
+    def settle(self, hold: Hold, settlement: Settlement, seen: Seen = NOTHING_SEEN) -> None:
         """Resolve a hold; one that is not open here is another's."""
+        if self.keys is not None:
+            self.keys.judge(hold, seen)
         page = self.pages.get(hold.tenant)
         if page is None or page.holds.pop(hold.id, None) is None:
             return

@@ -11,11 +11,13 @@ from gateway.domain.errors import (
     TenantBudget,
     TenantConcurrency,
     TenantRate,
+    UpstreamCooling,
+    UpstreamUnavailable,
 )
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim
 
-__all__ = ["check_cost", "refusal"]
+__all__ = ["check_cost", "cooling", "no_key", "refusal"]
 
 _WORDS: Final[dict[str, tuple[type[PolicyError], str]]] = {
     "requests": (TenantRate, "The tenant's rate of calls is used up."),
@@ -48,3 +50,13 @@ def refusal(tenant: Tenant, limit: str, wait: float) -> PolicyError:
     kind, text = _WORDS[limit]
     wait = max(wait, _LEAST_WAIT.get(limit, 0.0))
     return kind(text, tenant=tenant.id, limit=limit, retry_after=wait)
+
+
+def no_key(wait: float | None) -> UpstreamUnavailable:
+    """Return the error of a call that no key can serve for so many seconds; None: nobody knows."""
+    return UpstreamUnavailable("No upstream key can serve the call now.", retry_after=wait)
+
+
+def cooling(wait: float) -> UpstreamCooling:
+    """Return the error of a call to an endpoint in trouble, or of an edit that brought it there."""
+    return UpstreamCooling("The upstream has had trouble, and is left alone.", retry_after=wait)

@@ -25,7 +25,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
 
 from gateway.domain.leases import LEASE_US, Ask, Pace, wanted
@@ -66,7 +66,7 @@ class _Desk:
     free_at: float = -math.inf
     full_at: int = 0
     number: int = 0
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
     line: _Line | None = None
 
     def next_ask(self, replica: str, waiting: int, now: int) -> Ask:

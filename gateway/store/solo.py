@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.domain.caching import Purge
 from gateway.domain.calls import Balance
 from gateway.domain.edit import Operation
 from gateway.domain.errors import StateUnavailable
+from gateway.domain.keys import NOTHING_SEEN, Seen
 from gateway.domain.limits import BucketState
 from gateway.domain.periods import months_around
 from gateway.domain.tenant import Tenant
 from gateway.ports import BoardUnavailable, Claim, Hold, Joined, Lead, Replay, Settlement
 from gateway.store.local_books import LocalBooks, Page
+from gateway.store.local_keys import LocalKeys
+from gateway.store.pool import Pool
 from gateway.store.refusals import check_cost, refusal
 
 __all__ = ["NoBook", "NoMarks", "SoloAdmission", "SoloBoard", "SoloRequestGate"]
@@ -79,9 +83,10 @@ class NoMarks:
 class SoloAdmission:
     """Admission for a replica without a state Redis: its books end with the process."""
 
-    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, pool: Pool | None = None, *, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
-        self._books = LocalBooks(wall, lambda tenant: tenant.limits.budget_milli)
+        keys = LocalKeys(pool or Pool(), wall)
+        self._books = LocalBooks(wall, lambda tenant: tenant.limits.budget_milli, keys=keys)
 
     async def admit(self, claim: Claim) -> Hold:
         check_cost(claim)
@@ -90,8 +95,12 @@ class SoloAdmission:
     def sent(self, hold: Hold) -> None:
         del hold  # it lapses with the process
 
-    def settle(self, hold: Hold, settlement: Settlement) -> None:
-        self._books.settle(hold, settlement)
+    async def again(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> Hold:
+        key = self._books.another_key(claim, hold, seen, tried)
+        return replace(hold, key=key, attempt=hold.attempt + 1)
+
+    def settle(self, hold: Hold, settlement: Settlement, seen: Seen = NOTHING_SEEN) -> None:
+        self._books.settle(hold, settlement, seen)
 
     def state(self, tenant: Tenant) -> BucketState | None:
         rate = tenant.limits.edits

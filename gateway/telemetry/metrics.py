@@ -69,13 +69,13 @@ class Metrics:
         )
         self.upstream_calls = Counter(
             "gateway_upstream_calls_total",
-            "Purchases, by their outcome: `OK` or the reason of the error.",
+            "Attempts to buy, by their outcome: `OK` or the reason of the error.",
             ("operation", "outcome", "ending"),
             registry=registry,
         )
         self.upstream_seconds = Histogram(
             "gateway_upstream_seconds",
-            "Time of a purchase, all attempts with all keys together.",
+            "Time of one attempt to buy.",
             ("operation",),
             buckets=_SECONDS,
             registry=registry,

@@ -115,18 +115,18 @@ class ObservedEditor:
 
 
 class ObservedUpstream:
-    """An Upstream: each purchase is counted and timed."""
+    """An Upstream: each attempt is counted and timed."""
 
     def __init__(self, inner: Upstream, metrics: Metrics) -> None:
         self._inner = inner
         self._metrics = metrics
 
-    async def buy(self, purchase: Purchase) -> Answer:
+    async def buy(self, purchase: Purchase, key: str) -> Answer:
         started = time.monotonic()
         operation = purchase.edit.operation.value
         outcome, ending = "CANCELLED", "unknown"
         try:
-            answer = await self._inner.buy(purchase)
+            answer = await self._inner.buy(purchase, key)
             outcome, ending = "OK", "spent"
         except GatewayError as error:
             outcome, ending = error.reason, error.ending.value

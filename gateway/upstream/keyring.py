@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.domain.keys import fingerprint
 from gateway.upstream.settings import UpstreamKey
 
 __all__ = ["KeyRing"]
@@ -17,7 +18,9 @@ class KeyRing:
     """
 
     def __init__(self, keys: Sequence[UpstreamKey]) -> None:
-        self._keys = tuple(keys)
+        self._keys: tuple[UpstreamKey, ...] = ()
+        self._named: dict[str, UpstreamKey] = {}
+        self.replace(keys)
 
     @property
     def keys(self) -> tuple[UpstreamKey, ...]:
@@ -27,3 +30,8 @@ class KeyRing:
     def replace(self, keys: Sequence[UpstreamKey]) -> None:
         """Use other keys from now on."""
         self._keys = tuple(keys)
+        self._named = {fingerprint(key.secret): key for key in keys}
+
+    def find(self, name: str) -> UpstreamKey | None:
+        """Return the key of that fingerprint, if it is there."""
+        return self._named.get(name)

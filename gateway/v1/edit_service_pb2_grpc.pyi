@@ -51,8 +51,8 @@ class EditServiceStub:
     - RESOURCE_EXHAUSTED `TENANT_BUDGET`: too few credits are left of the tenant's month. Nothing was spent; call in
       the next month, or have the budget raised. Stored results still answer.
     - PERMISSION_DENIED `REQUEST_COST`: the call costs more than one call of the tenant may. Ask for less.
-    - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`,
-      `IDEMPOTENCY_UNAVAILABLE`, `STATE_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where
+    - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_COOLING`, `UPSTREAM_FAILED`,
+      `SHUTTING_DOWN`, `IDEMPOTENCY_UNAVAILABLE`, `STATE_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where
       there is one.
     - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
     - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.
@@ -118,8 +118,8 @@ class EditServiceServicer(metaclass=_abc_1.ABCMeta):
         - RESOURCE_EXHAUSTED `TENANT_BUDGET`: too few credits are left of the tenant's month. Nothing was spent; call in
           the next month, or have the budget raised. Stored results still answer.
         - PERMISSION_DENIED `REQUEST_COST`: the call costs more than one call of the tenant may. Ask for less.
-        - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_FAILED`, `SHUTTING_DOWN`,
-          `IDEMPOTENCY_UNAVAILABLE`, `STATE_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where
+        - UNAVAILABLE `UPSTREAM_UNREACHABLE`, `UPSTREAM_UNAVAILABLE`, `UPSTREAM_COOLING`, `UPSTREAM_FAILED`,
+          `SHUTTING_DOWN`, `IDEMPOTENCY_UNAVAILABLE`, `STATE_UNAVAILABLE`: nothing was spent; call again, after RetryInfo's wait where
           there is one.
         - ABORTED `OUTCOME_UNKNOWN`: sent, and no answer came; it may have been charged. Calling again may buy again.
         - INTERNAL `UPSTREAM_BAD_ANSWER`: Photoroom charged and sent no picture. `INTERNAL`: our mistake.

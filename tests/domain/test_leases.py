@@ -119,7 +119,8 @@ def test_a_lease_given_back_in_time_cost_what_was_used(
 def test_alone_and_at_once_a_replica_gets_the_whole_burst_and_no_more(
     rate: Rate, asks: list[int]
 ) -> None:
-    bucket, drawn = LeasedBucket(), []
+    bucket = LeasedBucket()
+    drawn: list[int] = []
     for number, tokens in enumerate(asks, 1):
         used = drawn[-1] if drawn else 0
         bucket, got = bucket.draw(rate, NOW, Ask("a", number, tokens, 0, used))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.domain.answer import AccountState, Answer
 from gateway.domain.caching import CacheMode, Lives
 from gateway.domain.calls import Balance, Call, Record
 from gateway.domain.edit import Edit, ImageRef, ImageSlot, Operation
 from gateway.domain.errors import GatewayError, Unauthenticated, Violation
+from gateway.domain.keys import NOTHING_SEEN, Seen
 from gateway.domain.limits import BucketState
 from gateway.domain.periods import Period
+from gateway.domain.retries import RetryBudget
 from gateway.domain.tenant import Caller, Tenant
 from gateway.flights import Flights
 from gateway.pipeline import Pipeline
@@ -69,7 +71,9 @@ class Steps:
             epochs=self,
             blobs=self,
             purchasing=Purchasing(
-                payment=Payment(ledger, self),
+                payment=Payment(
+                    ledger, self, self, RetryBudget(), sleep=_no_time, draw=lambda: 0.5
+                ),
                 results=self,
                 blobs=self,
                 replays=_Book(self),
@@ -154,12 +158,22 @@ class Steps:
         del flight, wait
         await self.step("woken")
 
-    async def buy(self, purchase: Purchase) -> Answer:
-        del purchase
+    async def is_forbidden(self, key: str) -> bool:
+        await self.step(f"check {key}")
+        return False
+
+    async def buy(self, purchase: Purchase, key: str) -> Answer:
+        del purchase, key
         await self.step("buy")
         self.sold += 1
         await asyncio.sleep(0)
         return ANSWER
+
+
+async def _no_time(seconds: float) -> None:
+    """Wait for nothing."""
+    del seconds
+    await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +205,13 @@ class _Ledger:
     def sent(self, hold: Hold) -> None:
         assert hold.id in self.steps.holds
 
-    def settle(self, hold: Hold, settlement: Settlement) -> None:
+    async def again(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> Hold:
+        del claim, seen, tried
+        await self.steps.step("again")
+        return replace(hold, attempt=hold.attempt + 1)
+
+    def settle(self, hold: Hold, settlement: Settlement, seen: Seen = NOTHING_SEEN) -> None:
+        del seen
         del self.steps.holds[hold.id]
         self.steps.settled.append(settlement)
         self.steps.journal.append(f"settle {settlement}")

@@ -26,6 +26,9 @@ TIMEOUT = 300
 SLACK = 5_000
 """Milliseconds that a test may take between a write and the look at its life."""
 
+NO_BOOKS = ("", 0)
+"""What `sent` says of the ledger where there is no hold; `test_ledger_twin` is about holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -44,7 +47,7 @@ class Word:
             case "join":
                 return calls.join(flight, timeout=mine.timeout, seen=self.seen, token=mine.token)
             case "sent":
-                return calls.sent(held)
+                return calls.sent(held, None)
             case "renew":
                 return calls.renew([held])
             case "complete":
@@ -111,7 +114,8 @@ class Bench:
             first = case.word.step(case.record, self.now)
             again = case.word.step(first.record, self.now)
             assert first._replace(woken=frozenset()) == again, f"not a no-op: {case}"
-            expected = [first.answer, fields(first.record)] * 2
+            said = (*first.answer, *NO_BOOKS) if case.word.name == "sent" else first.answer
+            expected = [said, fields(first.record)] * 2
             answer, hashed, answer2, hashed2, left = replies[5 * i : 5 * i + 5]
             assert expected == [plain(answer), read(hashed), plain(answer2), read(hashed2)], case
             assert sorted(first.woken) == sorted(woken.get(flight, [])), case

@@ -15,28 +15,43 @@ from gateway.store.connect import connect
 from gateway.store.flight_calls import FlightRules, FlightScripts
 from gateway.store.flights import RedisFlights
 from gateway.store.keyspace import WAKE_PREFIX, flight_key
+from gateway.store.ledger_calls import LedgerScripts
 from gateway.store.link import Command, Link, RedisTrouble, TimeOuts
 from gateway.store.scripts import Script
 
-__all__ = ["FlightWorld", "Replica", "persistently", "set_time", "timed_scripts", "until"]
+__all__ = [
+    "PATIENT",
+    "FlightWorld",
+    "Replica",
+    "persistently",
+    "set_time",
+    "timed",
+    "timed_scripts",
+    "until",
+]
 
 TIMEOUT = 60.0
 PATIENT = TimeOuts(connect=10.0, operation=10.0)
 """A busy machine is no outage; tests of outages bring their own."""
 NOW = re.compile(r"^local function now\(\) .* end$", re.MULTILINE)
 T = TypeVar("T")
+Scripts = TypeVar("Scripts", FlightScripts, LedgerScripts)
 
 
 def timed_scripts(clock: str) -> FlightScripts:
     """The scripts with another `now()`: milliseconds from the key `clock`, in the slot of `{ctl}`."""
-    shipped = FlightScripts.load()
-    reading = f"local function now() return tonumber(redis.call('GET', '{clock}')) end"
+    return timed(FlightScripts.load(), f"tonumber(redis.call('GET', '{clock}'))")
+
+
+def timed(shipped: Scripts, reading: str) -> Scripts:
+    """The scripts with a `now()` that answers the Lua expression `reading`."""
     scripts: dict[str, Script] = {}
     for name in (one.name for one in fields(shipped)):
-        text, replaced = NOW.subn(reading, getattr(shipped, name).text)
-        assert 1 == replaced, f"{name}.lua has one line that tells the time"
+        replaced = f"local function now() return {reading} end"
+        text, lines = NOW.subn(lambda _: replaced, getattr(shipped, name).text)
+        assert 1 == lines, f"{name}.lua has one line that tells the time"
         scripts[name] = Script.of(text)
-    return FlightScripts(**scripts)
+    return type(shipped)(**scripts)
 
 
 def set_time(clock: str, now: int) -> Command:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,11 +65,15 @@ def limited(burst: int, interval_us: int, name: str = "") -> Tenant:
 
 @dataclass(slots=True)
 class TwinServer:
-    """A Redis that knows one script, by its twin. `asks` are the asks that it has heard, by key."""
+    """A Redis that knows one script, by its twin. `asks` are the asks that it has heard.
+
+    `drawn` is by replica: the time of each ask, and the tokens that it got.
+    """
 
     clock: Clock
     buckets: dict[str, LeasedBucket] = field(default_factory=dict)
     asks: list[Ask] = field(default_factory=list)
+    drawn: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def carry_out(self, command: Command) -> list[int]:
         name, _, keys, key, *arguments = command
@@ -82,6 +86,7 @@ class TwinServer:
         bucket = self.buckets.get(str(key), LeasedBucket())
         bucket, tokens = bucket.draw(Rate(interval, burst), now, ask)
         self.buckets[str(key)] = bucket
+        self.drawn[replica].append((self.clock.us, tokens))
         return [tokens, bucket.full_at, now]
 
 
@@ -152,18 +157,10 @@ async def gates(
 
 async def enters(gate: RequestGate, tenant: Tenant, calls: int = 1) -> int:
     """Call so many times at once; return how many were let through."""
-
-    async def enter() -> bool:
-        try:
-            await gate.enter(tenant)
-        except TenantRate as refused:
-            assert (tenant.id, "requests") == (refused.tenant, refused.limit)
-            assert refused.retry_after is not None
-            assert refused.retry_after > 0
-            return False
-        return True
-
-    return sum(await asyncio.gather(*(enter() for _ in range(calls))))
+    ends = await asyncio.gather(*(gate.enter(tenant) for _ in range(calls)), return_exceptions=True)
+    for end in ends:
+        assert end is None or (isinstance(end, TenantRate) and end.retry_after), end
+    return ends.count(None)
 
 
 def rate_is_kept(rate: Rate, let_through: Counter[int]) -> bool:
@@ -175,11 +172,6 @@ def rate_is_kept(rate: Rate, let_through: Counter[int]) -> bool:
         for i in range(len(times))
         for j in range(i, len(times))
     )
-
-
-def bucket_of(server: TwinServer, tenant: Tenant) -> LeasedBucket:
-    """The tenant's bucket as the server has it."""
-    return server.buckets[requests_key(tenant.id)]
 
 
 async def until(fact: Callable[[], bool]) -> None:

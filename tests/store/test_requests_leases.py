@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from gateway.domain.leases import LEASE_US
 from gateway.domain.limits import Limits, Rate
 from gateway.domain.tenant import Tenant
 from gateway.store.requests import RedisRequestGate
-from tests.store.request_tools import Clock, TwinLink, TwinServer, enters, limited
+from tests.store.request_tools import Clock, TwinLink, TwinServer, enters, limited, until
 from tests.support.cancelling import CancelAt, cancelled_at
 
 MS = 1_000
@@ -77,6 +78,26 @@ async def test_a_lease_is_used_for_a_quarter_second_and_its_rest_given_back(worl
     assert 2 == world.server.asks[-1].used
     world.clock.us += LEASE_US
     assert 1000 - 18 == await enters(gate, tenant, 2000), "nothing was lost with the leases"
+
+
+async def test_a_lease_is_as_old_as_its_ask(world: World) -> None:
+    """Redis let the tokens go at some time after that, nobody knows when."""
+    gate, tenant = await world.gate(), limited(1000, HOUR)
+
+    async def slowly() -> None:
+        world.clock.us += 50 * MS
+
+    await enters(gate, tenant, 15)
+    world.links[0].carry = slowly
+    asked_at = world.clock.us
+    await enters(gate, tenant)
+    before = world.asks
+    world.clock.us = asked_at + LEASE_US - 1
+    await enters(gate, tenant)
+    assert before == world.asks
+    world.clock.us = asked_at + LEASE_US
+    await enters(gate, tenant)
+    assert before + 1 == world.asks
 
 
 @pytest.mark.parametrize("burst", [1, 20, 49])
@@ -198,8 +219,24 @@ async def test_a_caller_that_leaves_as_it_is_let_through_takes_no_token(world: W
     assert 10 == await enters(gate, tenant, 20)
 
 
+async def test_one_that_leaves_as_it_is_let_through_on_trust_leaves_no_token(world: World) -> None:
+    gate, tenant = await world.gate(), limited(1000, HOUR)
+
+    async def get_lost() -> None:
+        raise ConnectionError
+
+    world.links[0].carry = get_lost
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled_at(CancelAt(1), gate.enter(tenant))
+    world.links[0].carry = partial(asyncio.sleep, 0)
+    world.clock.us += LEASE_US
+    await enters(gate, tenant)
+    await until(lambda: world.asks == 1)
+    assert 0 == world.server.asks[0].used
+
+
 async def test_the_next_in_line_gets_the_token_of_one_that_leaves(world: World) -> None:
-    gate, tenant = await world.gate(), limited(1, HOUR)
+    gate, tenant = await world.gate(), limited(2, HOUR)
     leaving = gate.enter(tenant)
     place: asyncio.Future[float] = leaving.send(None)
     await asyncio.wait([place])

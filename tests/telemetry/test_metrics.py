@@ -7,6 +7,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.telemetry.ledger_metrics import LedgerMetrics
 from gateway.telemetry.metrics import Metrics
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics.txt"
@@ -21,6 +22,9 @@ def every_metric() -> Metrics:
         damaged=lambda: 0,
         refused=lambda: 0,
         unavailable=lambda: 0,
+    )
+    LedgerMetrics(metrics.registry).watch_ledger(
+        untold=lambda: 0, trusted=lambda: 0, losses=lambda: 0
     )
     return metrics
 

@@ -1,12 +1,22 @@
--- Decide whether a paid call may go: edit rate, place and credits, all or nothing.
+-- Decide whether a paid call may go, and with which key: the tenant's edit rate, place and credits, the
+-- key's and its account's rate, places, health and headroom, all or nothing.
 --
 -- KEYS  1 root of all names
 -- ARGV  1 replica   2 id of the hold   3 tenant   4 operation   5 cost
 --       6 microseconds a token of the edit rate; 0: no rate   7 burst
 --       8 calls under way at most; -1: any number   9 budget; -1: none
---       10 ms after which a hold that was not sent lapses; then start and end of each period that may be now
+--       10 ms after which a hold that was not sent lapses; 11 ms for which a sent one is waited for
+--       12 number of the attempt; above 1 the hold goes on with another key
+--       13 the keys that may serve, JSON: a list of {key, account, price, gated, reserve, calls, window,
+--          places, account_calls, account_window}; empty: the call needs none
+--       14 what else is to be known of the call, JSON: {sandbox, digest, template, tried: {key: true}}
+--       15 what the attempt before has shown, JSON as `judge` has it; empty: nothing
+--       then start and end of each period that may be now
 -- Answer  generation, the replica's count, time in us, then a word and what goes with it:
---         'granted', start and end of the period, spent, held, time in us at which the bucket is full
+--         'granted', key and account (`-`: none), its price there, start and end of the period, spent, held, time in us at which the
+--         bucket is full
+--         'no key', ms until one may serve, or -1
+--         'trouble', ms for which the endpoint, or this edit, is not asked
 --         'refused', the limit, ms to wait, start and end of the period, spent, held, that time in us
 --         'over': the hold was resolved before      'closed', ms until these books admit
 --         'lost': there are no books, Redis was emptied     'no period': no period that was named is now
@@ -30,7 +40,7 @@ local function answer(...)
 end
 
 local function this_period()
-  for i = 11, #ARGV, 2 do
+  for i = 16, #ARGV, 2 do
     if tonumber(ARGV[i]) <= ms and ms < tonumber(ARGV[i + 1]) then
       return ARGV[i], ARGV[i + 1]
     end
@@ -40,6 +50,22 @@ end
 local function standing(hold, full_at)
   local settled, held = spent(root, hold)
   return tonumber(hold.start), tonumber(hold.stop), settled, held, full_at
+end
+
+local function granted(hold, full_at)
+  return answer('granted', hold.key, hold.account, hold.images, standing(hold, full_at))
+end
+
+-- Gives the key of an earlier attempt, which was not charged, back. A second call finds none to give.
+local function let_go(hold)
+  if hold.key == '-' then
+    return
+  end
+  if ARGV[15] ~= '' then
+    judge(root, hold, cjson.decode(ARGV[15]), ms)
+  end
+  free_key(root, id, hold)
+  hold_move(root, id, hold, hold.state, hold.state, hold.due, ms)
 end
 
 -- The limit that refuses, and for how many ms; and the bucket as it would be with one token less.
@@ -65,25 +91,61 @@ sweep(root, ms, 16)
 -- A bucket is never emptier than empty, though one of a slower rate may have been full later.
 local full_at = tonumber(interval > 0 and redis.call('GET', bucket) or 0)
 full_at = math.min(full_at, us + burst * interval)
-local known = hold_read(root, id)
-if known and known.state ~= 'lapsed' then
-  if is_open(known.state) then
-    return answer('granted', standing(known, full_at))
+local attempt, life = tonumber(ARGV[12]), tonumber(ARGV[11])
+
+-- The key that may serve, else the word that says why none does, and the ms to wait.
+local function find_key(call)
+  local trouble = trouble_ahead(root, id, call, ms)
+  if trouble > 0 then
+    return nil, 'trouble', trouble
   end
+  local one, wait = choose(root, cjson.decode(ARGV[13]), call, ms)
+  return one, 'no key', wait
+end
+
+local hold = hold_read(root, id)
+local again = hold and is_open(hold.state)
+if again and hold.attempt >= attempt then
+  return granted(hold, full_at)
+elseif again then
+  let_go(hold)
+elseif hold and hold.state ~= 'lapsed' then
   return answer('over')
+else
+  local start, stop = this_period()
+  if not start then
+    return answer('no period')
+  end
+  hold = {
+    tenant = ARGV[3], operation = ARGV[4], cost = tonumber(ARGV[5]), start = start, stop = stop,
+    key = '-', account = '-', images = 0,
+  }
 end
-local start, stop = this_period()
-if not start then
-  return answer('no period')
+local after
+if not again then
+  local limit, wait
+  limit, wait, after = refusal(hold, full_at)
+  if limit then
+    return answer('refused', limit, wait, standing(hold, full_at))
+  end
 end
-local hold = { tenant = ARGV[3], operation = ARGV[4], cost = tonumber(ARGV[5]), start = start, stop = stop }
-local limit, wait, after = refusal(hold, full_at)
-if limit then
-  return answer('refused', limit, wait, standing(hold, full_at))
+hold.attempt = attempt
+if ARGV[13] ~= '' then
+  local call = cjson.decode(ARGV[14])
+  call.operation, call.life = ARGV[4], life
+  local one, word, wait = find_key(call)
+  if not one then
+    return answer(word, wait)
+  end
+  take_key(root, id, hold, one, call, ms)
+end
+if again then
+  hold_move(root, id, hold, hold.state, hold.state, ms + life, ms)
+  return granted(hold, full_at)
 end
 if interval > 0 then
   full_at = after
   redis.call('SET', bucket, whole(after), 'PX', math.ceil((after - us) / 1000) + 1000)
 end
 hold_move(root, id, hold, nil, 'held', ms + tonumber(ARGV[10]), ms)
-return answer('granted', standing(hold, full_at))
+return granted(hold, full_at)

@@ -5,7 +5,8 @@
 --                             which it admits. Whoever finds none knows that Redis was emptied
 --   seq:<replica>             how many of the replica's calls the books have taken in
 --   hold:<id>                 a hold: state, tenant, operation, cost, start and end of its period, time up to
---                             which it is waited for; in a line, apart by spaces. Kept an hour when resolved
+--                             which it is waited for, number of the attempt, its key, account and price in
+--                             images (`-` without a key); in a line, apart by spaces. Kept an hour when resolved
 --   holds                     sorted set of the open holds by that time
 --   slots:<tenant>            the same for one tenant: its calls under way
 --   bucket:<tenant>           its edit rate: the time in microseconds at which the bucket is full again
@@ -41,11 +42,14 @@ local function hold_read(root, id)
   if not line then
     return nil
   end
-  local state, tenant, operation, cost, start, stop, due =
-    string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  local words = {}
+  for word in string.gmatch(line, '%S+') do
+    words[#words + 1] = word
+  end
   return {
-    state = state, tenant = tenant, operation = operation, cost = tonumber(cost),
-    start = start, stop = stop, due = tonumber(due),
+    state = words[1], tenant = words[2], operation = words[3], cost = tonumber(words[4]),
+    start = words[5], stop = words[6], due = tonumber(words[7]), attempt = tonumber(words[8]),
+    key = words[9], account = words[10], images = tonumber(words[11]),
   }
 end
 
@@ -61,7 +65,29 @@ end
 
 local function note(root, id, hold)
   redis.call('XADD', root .. 'journal', 'MAXLEN', '~', JOURNAL, '*', 'e', hold.state, 'id', id,
-    't', hold.tenant, 'o', hold.operation, 'c', hold.cost, 'p', hold.start)
+    't', hold.tenant, 'o', hold.operation, 'c', hold.cost, 'p', hold.start,
+    'k', hold.key, 'a', hold.account)
+end
+
+-- The same for the account that serves the hold: its price is held, and then spent since the last poll.
+local IMAGES = { held = 'held', sent = 'held', posted = 'since', presumed = 'since' }
+
+local function move_images(root, id, hold, from, to, ms)
+  local account = root .. 'account:' .. hold.account
+  if IMAGES[from] ~= IMAGES[to] and hold.images > 0 then
+    if IMAGES[from] then
+      redis.call('HINCRBY', account, IMAGES[from], -hold.images)
+    end
+    if IMAGES[to] then
+      redis.call('HINCRBY', account, IMAGES[to], hold.images)
+    end
+    local post = whole(hold.images) .. ' ' .. id
+    if IMAGES[to] == 'since' then
+      redis.call('ZADD', root .. 'posts@' .. hold.account, ms, post)
+    elseif IMAGES[from] == 'since' then
+      redis.call('ZREM', root .. 'posts@' .. hold.account, post)
+    end
+  end
 end
 
 -- Books the cost where the state `to` has it, and writes the hold; `due` is when an open one is swept.
@@ -76,6 +102,14 @@ local function hold_move(root, id, hold, from, to, due, ms)
       redis.call('PEXPIREAT', budget, whole(hold.stop + BUDGET_MS))
     end
   end
+  if hold.key ~= '-' then
+    move_images(root, id, hold, from, to, ms)
+    if is_open(to) then
+      redis.call('ZADD', root .. 'slots@' .. hold.key, due, id)
+    else
+      redis.call('ZREM', root .. 'slots@' .. hold.key, id)
+    end
+  end
   hold.state, hold.due = to, due
   local life = RESOLVED_MS
   if is_open(to) then
@@ -88,6 +122,7 @@ local function hold_move(root, id, hold, from, to, due, ms)
   end
   redis.call('SET', root .. 'hold:' .. id, table.concat({
     to, hold.tenant, hold.operation, whole(hold.cost), hold.start, hold.stop, whole(due),
+    hold.attempt, hold.key, hold.account, whole(hold.images),
   }, ' '), 'PX', whole(life))
   if from ~= to then
     note(root, id, hold)

@@ -125,15 +125,31 @@ local function trouble_ahead(root, id, call, ms)
   return PLACE_MS
 end
 
-local function take_key(root, id, hold, one, ms)
-  hold.key, hold.account, hold.images = one.key, one.account, one.price
-  for log, window in pairs({
-    [root .. 'calls:' .. one.key] = one.window, [root .. 'calls@' .. one.account] = one.account_window,
-  }) do
-    redis.call('ZADD', log, ms, id .. ':' .. hold.attempt)
-    redis.call('ZREMRANGEBYSCORE', log, '-inf', whole(ms - 2 * window))
-    redis.call('PEXPIRE', log, whole(2 * window))
+local function count_call(log, call_id, window, ms)
+  redis.call('ZADD', log, ms, call_id)
+  redis.call('ZREMRANGEBYSCORE', log, '-inf', whole(ms - 2 * window))
+  redis.call('PEXPIRE', log, whole(2 * window))
+end
+
+local function take_key(root, id, hold, one, call, ms)
+  hold.key, hold.account, hold.images = one.key, one.account, call.sandbox and 0 or one.price
+  if is_open(hold.state) and hold.images > 0 then
+    redis.call('HINCRBY', root .. 'account:' .. hold.account, 'held', hold.images)
   end
+  local call_id = id .. ':' .. hold.attempt
+  count_call(root .. 'calls:' .. one.key, call_id, one.window, ms)
+  if one.account_calls > 0 then
+    count_call(root .. 'calls@' .. one.account, call_id, one.account_window, ms)
+  end
+end
+
+-- The key of an attempt that was not charged is given back, and its price with it.
+local function free_key(root, id, hold)
+  redis.call('ZREM', root .. 'slots@' .. hold.key, id)
+  if hold.images > 0 then
+    redis.call('HINCRBY', root .. 'account:' .. hold.account, 'held', -hold.images)
+  end
+  hold.key, hold.account, hold.images = '-', '-', 0
 end
 
 local function endpoint_failed(root, hold, digest, ms)

@@ -5,6 +5,7 @@
 --       6 lease, ms   7 life of what is over, ms
 --       8 id of the hold; empty: there is none   9 1: it was granted on trust and may be unknown
 --       10 tenant   11 operation   12 cost   13 start and 14 end of its period
+--       15 number of the attempt   16 key   17 account   18 images
 -- Answer  the time of the mark, ms; 0: another leads or the flight has ended, do not call;
 --         -1: the hold has lapsed or is lost, do not call; then the generation of the books, and the
 --         replica's count there
@@ -32,7 +33,8 @@ local function markable()
   elseif ARGV[9] == '1' and (not hold or hold.state == 'lapsed') then
     return {
       tenant = ARGV[10], operation = ARGV[11], cost = tonumber(ARGV[12]),
-      start = ARGV[13], stop = ARGV[14],
+      start = ARGV[13], stop = ARGV[14], attempt = tonumber(ARGV[15]),
+      key = ARGV[16], account = ARGV[17], images = tonumber(ARGV[18]),
     }, nil
   end
 end

@@ -1,8 +1,10 @@
 -- Tell what became of holds; and, now and then, nothing but that the replica lives.
 --
 -- KEYS  1 root of all names
--- ARGV  1 replica   2 open holds that may be swept; then eight for each hold:
---       id, state, tenant, operation, cost, start and end of its period, ms for which a sent one is waited for
+-- ARGV  1 replica   2 open holds that may be swept; then thirteen for each hold:
+--       id, state, tenant, operation, cost, start and end of its period, ms for which a sent one is waited
+--       for, number of the attempt, key, account, images, and what it has shown: JSON as `judge` has it, or
+--       nothing
 -- Answer  generation, the replica's count, time in us; then for each hold its state now, what its budget
 --         has spent, and what is held of it. Without a generation nothing was done and no hold is answered
 --
@@ -22,16 +24,20 @@ if gen == '' then
   return answer
 end
 sweep(root, ms, tonumber(ARGV[2]))
-for i = 3, #ARGV, 8 do
+for i = 3, #ARGV, 13 do
   local id, state = ARGV[i], ARGV[i + 1]
   local hold = hold_read(root, id)
   local from = hold and hold.state
   hold = hold or {
     tenant = ARGV[i + 2], operation = ARGV[i + 3], cost = tonumber(ARGV[i + 4]),
-    start = ARGV[i + 5], stop = ARGV[i + 6],
+    start = ARGV[i + 5], stop = ARGV[i + 6], attempt = tonumber(ARGV[i + 8]),
+    key = ARGV[i + 9], account = ARGV[i + 10], images = tonumber(ARGV[i + 11]),
   }
   if may_be(from, state) or (from == 'sent' and state == 'sent') then
     hold_move(root, id, hold, from, state, ms + tonumber(ARGV[i + 7]), ms)
+    if ARGV[i + 12] ~= '' and hold.key ~= '-' then
+      judge(root, hold, cjson.decode(ARGV[i + 12]), ms)
+    end
   end
   local settled, held = spent(root, hold)
   for _, word in ipairs({ hold.state, settled, held }) do

@@ -1,0 +1,109 @@
+"""The keys that may serve a call, as `lua/keys.lua` reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from gateway.domain.credits import BASIC, Price
+from gateway.domain.edit import Operation
+from gateway.domain.keys import PoolAccount
+from gateway.domain.tenant import Tenant
+
+__all__ = ["Candidate", "Pool"]
+
+_MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One key for one operation. `price` and `reserve` are thousandths of an image.
+
+    `calls` may be made in any `window` milliseconds; `places` at once, -1 for any number; and
+    `account_calls` in `account_window` by all keys of the account, 0 for any number. `gated`: only while
+    the account is known to have the price left.
+    """
+
+    key: str
+    account: str
+    price: int
+    gated: bool
+    reserve: int
+    calls: int
+    window: int
+    places: int
+    account_calls: int
+    account_window: int
+
+
+class Pool:
+    """The accounts and their keys, which may be replaced at any time.
+
+    `gated` says that accounts are polled: one that was not yet answers for nothing.
+    """
+
+    def __init__(self, accounts: Sequence[PoolAccount] = (), *, gated: bool = False) -> None:
+        self._gated = gated
+        self._prices: dict[str, Price] = {}
+        self._accounts = tuple(accounts)
+        self._written: dict[tuple[str, frozenset[str] | None, Operation], str] = {}
+
+    @property
+    def accounts(self) -> tuple[PoolAccount, ...]:
+        """The accounts, in the order of the configuration."""
+        return self._accounts
+
+    def replace(self, accounts: Sequence[PoolAccount]) -> None:
+        """Use other accounts and keys from now on."""
+        self._accounts = tuple(accounts)
+        self._written.clear()
+
+    def learn_price(self, account: str, price: Price) -> None:
+        """Take the price that an account's own plan says, for an account without one."""
+        if self._prices.get(account) != price:
+            self._prices[account] = price
+            self._written.clear()
+
+    def price_of(self, account: PoolAccount) -> Price:
+        """What a call costs the account; the dearest plan where nothing is known."""
+        return account.price or self._prices.get(account.id, BASIC)
+
+    def serving(self, tenant: Tenant) -> list[PoolAccount]:
+        """Return the accounts that may serve a tenant."""
+        return [
+            account
+            for account in self._accounts
+            if (tenant.accounts is None or account.id in tenant.accounts)
+            and (account.tenants is None or tenant.id in account.tenants)
+        ]
+
+    def candidates(self, tenant: Tenant, operation: Operation) -> str:
+        """Return the keys that may serve a tenant as JSON; empty where there is no pool at all."""
+        if not self._accounts:
+            return ""
+        name = (tenant.id, tenant.accounts, operation)
+        written = self._written.get(name)
+        if written is None:
+            keys = [asdict(key) for key in self.keys(tenant, operation)]
+            written = self._written[name] = json.dumps(keys, separators=(",", ":"))
+        return written
+
+    def keys(self, tenant: Tenant, operation: Operation) -> list[Candidate]:
+        """Return the keys that may serve a tenant."""
+        return [
+            Candidate(
+                key=key.fingerprint,
+                account=account.id,
+                price=self.price_of(account).of(operation),
+                gated=self._gated,
+                reserve=account.reserve_milli,
+                calls=key.calls,
+                window=key.window_ms,
+                places=-1 if key.places is None else key.places,
+                account_calls=account.calls or 0,
+                account_window=_MINUTE_MS,
+            )
+            for account in self.serving(tenant)
+            for key in account.keys
+        ]
