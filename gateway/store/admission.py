@@ -17,10 +17,11 @@ from typing import Final, Self
 from gateway.domain.calls import Balance
 from gateway.domain.errors import PolicyError, StateUnavailable, UpstreamUnavailable
 from gateway.domain.keys import NO_KEY, NOTHING_SEEN, Seen
-from gateway.domain.limits import BucketState
+from gateway.domain.limits import TRUSTED_PART, BucketState
 from gateway.domain.periods import months_around
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim, Hold, Settlement
+from gateway.store.books import News
 from gateway.store.hold_table import HELD, SENT, HoldTable, Spent
 from gateway.store.keyspace import budget_key
 from gateway.store.ledger_calls import (
@@ -40,7 +41,7 @@ from gateway.store.local_books import LocalBooks
 from gateway.store.local_keys import LocalKeys
 from gateway.store.pool import Pool
 from gateway.store.refusals import check_cost, cooling, no_key, refusal
-from gateway.store.teller import Teller
+from gateway.store.teller import Heard, Teller
 
 __all__ = ["WINDOW", "RedisAdmission"]
 
@@ -56,9 +57,6 @@ _LONGEST_WAIT: Final = 5.0
 
 _FRESH: Final = 1.0
 """Seconds for which a budget that was read is told again."""
-
-_TRUSTED_PART: Final = 0.8
-"""Part of every limit that all replicas together grant while Redis is away."""
 
 _FIRST: Final = Attempt(1)
 
@@ -91,7 +89,7 @@ class RedisAdmission:
         self._calls = LedgerCalls(replica, scripts or LedgerScripts.load(), window)
 
         def share() -> float:
-            return _TRUSTED_PART / max(1, replicas())
+            return TRUSTED_PART / max(1, replicas())
 
         self._trust = LocalBooks(wall, self._allowance, share, LocalKeys(pool, wall, share))
         self._teller = Teller(
@@ -121,12 +119,10 @@ class RedisAdmission:
             self._take_back(claim)
             raise
         if isinstance(answer, Admitted):
-            self._learn(claim.tenant, answer)
             hold = _hold(claim, answer)
             self._table.note(hold, HELD, heard=HELD)
             return hold
         if isinstance(answer, Refused):
-            self._learn(claim.tenant, answer)
             raise refusal(claim.tenant, answer.limit, answer.wait)
         if isinstance(answer, NoKey):
             raise no_key(answer.wait)
@@ -179,7 +175,7 @@ class RedisAdmission:
         try:
             return await self._read_balance(tenant, tenant.limits.budget_milli)
         except RedisTrouble:
-            return known
+            return None
 
     async def _read_balance(self, tenant: Tenant, budget: int) -> Balance:
         period = months_around(self._teller.now_us() / 1e6, tenant.limits.zone)[1]
@@ -195,27 +191,31 @@ class RedisAdmission:
 
     async def _ask(self, claim: Claim, attempt: Attempt) -> Answer:
         """Ask until the books are open and Redis has answered. Raises RedisTrouble."""
-        started = self._table.clock()
+        clock, started = self._table.clock, self._table.clock()
         while True:
-            waited = self._table.clock() - started
             try:
                 keys = self._pool.candidates(claim.tenant, claim.operation)
                 call = self._calls.admit(claim, attempt, keys, self._wall())
-                answer = read_admitted(await self._teller.run(call))
-                if not isinstance(answer, Closed) or waited > _LONGEST_WAIT:
+                heard = await self._teller.run(call)
+                answer = read_admitted(heard.words)
+                if isinstance(answer, Admitted | Refused):
+                    self._learn(claim.tenant, answer, heard)
+                if not isinstance(answer, Closed) or clock() - started > _LONGEST_WAIT:
                     return answer
                 pause = answer.wait
                 if pause is None:
                     await self._teller.rebuild()
             except RedisTrouble:
-                if waited + _PAUSE > _PATIENCE:
+                if clock() - started + _PAUSE > _PATIENCE:
                     raise
                 pause = _PAUSE
             await asyncio.sleep(pause or 0.0)
 
-    def _learn(self, tenant: Tenant, answer: Admitted | Refused) -> None:
-        self._table.learn(tenant.id, answer.spent)
-        self._table.full_at[tenant.id] = max(answer.full_at, self._table.full_at.get(tenant.id, 0))
+    def _learn(self, tenant: Tenant, answer: Admitted | Refused, heard: Heard) -> None:
+        if heard.news is News.STALE:
+            return
+        self._table.learn(tenant.id, answer.spent, heard.at)
+        self._table.learn_rate(tenant.id, answer.full_at, heard.at)
         budget = tenant.limits.budget_milli
         if budget is not None:
             spent = answer.spent
@@ -257,7 +257,8 @@ class RedisAdmission:
 
     def _note(self, hold: Hold, state: str, seen: Seen = NOTHING_SEEN) -> None:
         self._table.note(hold, state, seen=seen)
-        self._teller.wake()
+        if self._table.untold:
+            self._teller.wake()
 
 
 def _hold(claim: Claim, answer: Admitted) -> Hold:

@@ -19,16 +19,17 @@ class News(enum.Enum):
     """What an answer says of the books."""
 
     NONE = "none"
+    STALE = "stale"
+    """It may be from before a loss that is known by now: what it says counts no more."""
     TAKEN_BACK = "taken back"
     NEW = "new"
     LOST = "lost"
 
 
 class Mark(NamedTuple):
-    """What was known when a call was made. `era` rises with each loss that was noticed."""
+    """What was known when a call was made. `era` rises with each generation and each loss."""
 
     era: int
-    gen: str
     seq: int
 
 
@@ -42,23 +43,20 @@ class Books:
 
     def mark(self) -> Mark:
         """Return what is known now; take it before each call."""
-        return Mark(self.era, self.gen, self.seq)
+        return Mark(self.era, self.seq)
 
     def read(self, mark: Mark, gen: str, seq: int) -> News:
         """Learn from an answer to a call that was made at `mark`. Answers may come in any order."""
         if mark.era != self.era:
-            # What was known then is known to be lost; this answer may be from before that.
-            if gen == self.gen:
-                self.seq = max(self.seq, seq)
-            return News.NONE
+            return News.STALE
         if not gen:
             return News.LOST
         if gen != self.gen:
             first = not self.gen
             self.gen, self.seq = gen, seq
-            self.era += not first
+            self.era += 1
             return News.NONE if first else News.NEW
-        if mark.gen == gen and seq <= mark.seq:
+        if seq <= mark.seq:
             self.seq = seq
             self.era += 1
             return News.TAKEN_BACK

@@ -20,6 +20,7 @@ from typing import Any, Self
 from gateway.ports import BoardUnavailable, Hold, HoldLost, Joined, Lead
 from gateway.store.background import in_background
 from gateway.store.bells import Bells
+from gateway.store.books import News
 from gateway.store.flight_calls import (
     FlightCalls,
     FlightRules,
@@ -127,11 +128,11 @@ class RedisFlights:
         mark = self._table.books.mark()
         sent_at, gen, seq = await self._ask(self._calls.sent(held, hold))
         if hold is not None:
-            self._table.read(mark, gen.decode(), seq)
+            news = self._table.read(mark, gen.decode(), seq)
             if sent_at < 0:
                 raise HoldLost
             if sent_at:
-                self._table.note(hold, SENT, heard=SENT)
+                self._table.note(hold, SENT, heard="" if news is News.STALE else SENT)
         if sent_at:
             self._held[lead.token] = replace(held, sent_at=sent_at)
         else:

@@ -17,7 +17,7 @@ from gateway.domain.periods import Period
 from gateway.ports import Hold
 from gateway.store.books import Books, Mark, News
 
-__all__ = ["HELD", "SENT", "Entry", "HoldTable", "Spent"]
+__all__ = ["HELD", "SENT", "Entry", "HoldTable", "Spent", "Stamp"]
 
 HELD: Final = "held"
 SENT: Final = "sent"
@@ -30,6 +30,9 @@ _MOST: Final = 100_000
 
 BudgetName: TypeAlias = tuple[str, int]
 """Tenant and start of the period."""
+
+Stamp: TypeAlias = tuple[int, int]
+"""Era and count of an answer: they say which of two is the later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class HoldTable:
     full_at: dict[str, int] = field(default_factory=dict)
     lost_spent: dict[BudgetName, Spent] = field(default_factory=dict)
     lost_full_at: dict[str, int] = field(default_factory=dict)
+    stamps: dict[BudgetName | str, Stamp] = field(default_factory=dict)
     losses: int = 0
 
     def note(self, hold: Hold, state: str, *, heard: str = "", seen: Seen = NOTHING_SEEN) -> None:
@@ -119,24 +123,35 @@ class HoldTable:
         """Return the oldest entries that Redis is to be told of."""
         return [self.entries[hold_id] for hold_id in islice(self.untold, most)]
 
-    def learn(self, tenant: str, spent: Spent) -> None:
-        """Note what a budget has spent, by an answer of Redis."""
-        self.spent[tenant, spent.period.start] = spent
+    def learn(self, tenant: str, spent: Spent, at: Stamp) -> None:
+        """Note what a budget has spent, by the answer `at`. Answers may come in any order."""
+        name = (tenant, spent.period.start)
+        if self._is_latest(name, at):
+            self.spent[name] = spent
 
-    def read(self, mark: Mark, gen: str, seq: int) -> None:
+    def learn_rate(self, tenant: str, full_at: int, at: Stamp) -> None:
+        """Note when the bucket of an edit rate is full again, by the answer `at`."""
+        if self._is_latest(tenant, at):
+            self.full_at[tenant] = full_at
+
+    def read(self, mark: Mark, gen: str, seq: int) -> News:
         """Learn from an answer whether Redis has lost anything, and be ready to tell it again."""
-        match self.books.read(mark, gen, seq):
-            case News.NONE:
-                return
-            case News.TAKEN_BACK:
-                self._tell_again(self.entries.values())
-            case News.LOST:
-                self._keep_what_was_lost()
-                return
-            case News.NEW:
-                self._keep_what_was_lost()
-                self._tell_again(one for one in self.entries.values() if one.is_open)
-        self.losses += 1
+        news = self.books.read(mark, gen, seq)
+        if news in {News.LOST, News.NEW}:
+            self._keep_what_was_lost()
+        if news is News.NEW:
+            self._tell_again(one for one in self.entries.values() if one.is_open)
+        elif news is News.TAKEN_BACK:
+            self._tell_again(self.entries.values())
+        self.losses += news in {News.NEW, News.TAKEN_BACK}
+        return news
+
+    def written_back(self, spent: Iterable[BudgetName], full_at: Iterable[str]) -> None:
+        """Note that the new generation has these: should it be lost too, they are written back again."""
+        for name in self.lost_spent.keys() & spent:
+            self.spent.setdefault(name, self.lost_spent.pop(name))
+        for tenant in self.lost_full_at.keys() & full_at:
+            self.full_at.setdefault(tenant, self.lost_full_at.pop(tenant))
 
     def prune(self) -> None:
         """Forget what need not be told again any more."""
@@ -167,6 +182,13 @@ class HoldTable:
             self.lost_full_at[tenant] = max(full_at, self.lost_full_at.get(tenant, 0))
         self.spent.clear()
         self.full_at.clear()
+        self.stamps.clear()
+
+    def _is_latest(self, name: BudgetName | str, at: Stamp) -> bool:
+        if at < self.stamps.get(name, at):
+            return False
+        self.stamps[name] = at
+        return True
 
     def _forget(self, hold_id: str) -> None:
         del self.entries[hold_id]

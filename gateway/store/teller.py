@@ -9,15 +9,16 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.store.background import in_background
-from gateway.store.hold_table import HoldTable, Spent
+from gateway.store.books import News
+from gateway.store.hold_table import HoldTable, Spent, Stamp
 from gateway.store.ledger_calls import LedgerCalls
 from gateway.store.link import Link, RedisTrouble
 from gateway.store.scripts import ScriptCall, run
 
-__all__ = ["Teller"]
+__all__ = ["Heard", "Teller"]
 
 _EVERY: Final = 0.25
 """Seconds between two beats: in each, open holds that nobody waits for are resolved."""
@@ -29,6 +30,14 @@ _LAST_WORDS: Final = 5.0
 """Seconds in which a closing replica tells Redis what it has not heard."""
 
 _log = logging.getLogger(__name__)
+
+
+class Heard(NamedTuple):
+    """An answer of a script: what it says of the books, which one it is, and its own words."""
+
+    news: News
+    at: Stamp
+    words: list[Any]
 
 
 class Teller:
@@ -73,27 +82,25 @@ class Teller:
         """Microseconds since the epoch by the clock of Redis."""
         return int(self._wall() * 1e6) + self._ahead_us
 
-    async def run(self, call: ScriptCall) -> list[Any]:
-        """Run a script; return its answer behind generation, count and time. Raises RedisTrouble."""
+    async def run(self, call: ScriptCall) -> Heard:
+        """Run a script; its words are what stands behind generation, count and time. Raises RedisTrouble."""
         mark = self._table.books.mark()
-        rest: list[Any]
-        [[gen, seq, us, *rest]] = await run(self._link, call)
-        self._table.read(mark, gen.decode(), seq)
+        words: list[Any]
+        [[gen, seq, us, *words]] = await run(self._link, call)
+        news = self._table.read(mark, gen.decode(), seq)
         self._ahead_us = us - int(self._wall() * 1e6)
-        if self._table.untold:
+        if news in {News.NEW, News.TAKEN_BACK}:
             self._due.set()
-        return rest
+        return Heard(news, (self._table.books.era, seq), words)
 
     async def rebuild(self) -> None:
         """Open books where there are none, and write back what the replica knows of lost ones."""
         table = self._table
         full_at = dict(islice(table.lost_full_at.items(), _BATCH))
         spent = dict(islice(table.lost_spent.items(), _BATCH))
-        await self.run(self._calls.rebuild(uuid.uuid4().hex, full_at, spent))
-        for tenant in full_at:
-            table.lost_full_at.pop(tenant, None)
-        for name in spent:
-            table.lost_spent.pop(name, None)
+        heard = await self.run(self._calls.rebuild(uuid.uuid4().hex, full_at, spent))
+        if heard.news is not News.STALE:
+            table.written_back(spent, full_at)
         _log.info("wrote to the books of a new generation", extra={"budgets": len(spent)})
 
     async def _beat(self) -> None:
@@ -120,17 +127,19 @@ class Teller:
         """Tell Redis all that it has not heard; at least, that the replica lives."""
         self._due.clear()
         while True:
-            if self._table.lost_spent or self._table.lost_full_at:
+            while self._table.lost_spent or self._table.lost_full_at:
                 await self.rebuild()
             entries = self._table.next_untold(_BATCH)
-            answer = await self.run(self._calls.settle(entries))
-            if not self._table.books.gen or (entries and not answer):
+            heard = await self.run(self._calls.settle(entries))
+            if heard.news is News.LOST:
                 await self.rebuild()
+            if heard.news in {News.LOST, News.STALE}:
                 continue
-            for entry, settled, held in zip(entries, answer[1::3], answer[2::3], strict=True):
+            settled, held = heard.words[1::3], heard.words[2::3]
+            for entry, *amounts in zip(entries, settled, held, strict=True):
                 hold = entry.hold
                 self._table.hear(hold.id, entry.state)
-                self._table.learn(hold.tenant, Spent(hold.period, settled, held))
+                self._table.learn(hold.tenant, Spent(hold.period, *amounts), heard.at)
             if len(entries) < _BATCH:
                 break
         self._all_told()

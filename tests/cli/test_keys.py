@@ -10,7 +10,6 @@ import yaml
 from gateway.auth import HashedKeys
 from gateway.cli import main
 from gateway.config import parse_config
-from gateway.domain.tenant import Caller, Tenant
 from gateway.store.solo import NoMarks
 from tests.config.documents import ENVIRON, HASHES, VALID
 

@@ -56,6 +56,7 @@ CLASSES: dict[type[GatewayError], type[GatewayCallError]] = {
     theirs.RequestCost: TooCostly,
     theirs.UpstreamUnreachable: TryLater,
     theirs.UpstreamFailed: TryLater,
+    theirs.UpstreamCooling: TryLater,
     theirs.UpstreamUnavailable: TryLater,
     theirs.OutcomeUnknown: OutcomeUnknown,
     theirs.UpstreamBadAnswer: GatewayFailed,
@@ -76,7 +77,7 @@ BASES = {theirs.CallerError, theirs.PolicyError, theirs.UpstreamError, theirs.Ga
 
 def descendants(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
     for child in kind.__subclasses__():
-        if child.__module__ == theirs.__name__:
+        if child.__module__.startswith(theirs.__name__):
             yield child
             yield from descendants(child)
 

@@ -24,7 +24,7 @@ from tests.model.board import Board, Mine
 from tests.servers.process import Server
 from tests.store.ledger_picture import DUMP, READ, RESTORE, WIPE, Picture, read_picture
 from tests.store.ledger_tools import timed_board, timed_ledger
-from tests.store.ledger_twin import HELD_MS, Answer, Ask, Told, Twin
+from tests.store.ledger_twin import HELD_MS, REBUILD_MS, Answer, Ask, Told, Twin
 
 __all__ = ["RULES", "Bench"]
 
@@ -66,15 +66,12 @@ class Bench:
         self.twin = Twin(Board(RULES), self.start)
         self._saved = None
 
-    def admit(self, replica: str, ask: Ask, lead: float = 0.0) -> Answer:
+    def admit(self, replica: str, ask: Ask, wall: float) -> Answer:
+        """Ask for a hold, by the clock `wall` of the replica."""
         limits = Limits(edits=ask.rate, in_flight=ask.places, budget_milli=ask.budget)
         tenant = Tenant(ask.tenant, limits=limits)
         claim = Claim(ask.id, tenant, Operation(ask.operation), ask.cost, 60.0)
-        calls = LedgerCalls(replica, self._scripts)
-        call = calls.admit(claim, lead)
-        # The periods of the ask, in place of those of the lead: a test has its own.
-        edges = [edge for period in ask.periods for edge in (period.start, period.end)]
-        call = replace(call, arguments=(*call.arguments[:10], *edges))
+        call = self._calls(replica).admit(claim, wall)
         return self._twice(call, lambda: self.twin.admit(replica, ask))
 
     def sent(self, mine: Mine, flight: str, told: Told | None, *, trusted: bool) -> Answer:
@@ -88,13 +85,13 @@ class Bench:
 
     def settle(self, replica: str, *told: Told) -> Answer:
         entries = [Entry(_hold(one), one.state, "", 0.0) for one in told]
-        call = LedgerCalls(replica, self._scripts).settle(entries)
+        call = self._calls(replica).settle(entries)
         return self._twice(call, lambda: self.twin.settle(replica, SWEPT, list(told)))
 
     def rebuild(
         self, replica: str, gen: str, full_at: dict[str, int], spent: dict[tuple[str, int], Spent]
     ) -> Answer:
-        call = LedgerCalls(replica, self._scripts).rebuild(gen, full_at, spent)
+        call = self._calls(replica).rebuild(gen, full_at, spent)
         settled = {name: known.settled for name, known in spent.items()}
         return self._twice(call, lambda: self.twin.rebuild(replica, gen, full_at, settled))
 
@@ -120,6 +117,9 @@ class Bench:
 
     def picture(self) -> Picture:
         return read_picture(self._client.eval(READ, 1, self._root))
+
+    def _calls(self, replica: str) -> LedgerCalls:
+        return LedgerCalls(replica, self._scripts, REBUILD_MS / 1000)
 
     def _twice(self, call: ScriptCall, step: Callable[[], Answer]) -> Answer:
         """Make a call twice on server and twin: they agree, and the second time nothing changes."""

@@ -154,7 +154,7 @@ def _line(text: str) -> Line:
 
 
 def _note(words: dict[str, str]) -> Note:
-    state, name, tenant, operation, cost, start = (words[word] for word in "e id t o c p".split())
+    state, name, tenant, operation, cost, start = (words[word] for word in ["e", "id", "t", "o", "c", "p"])
     return Note(state, name, tenant, operation, int(cost), int(start))
 
 

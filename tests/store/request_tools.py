@@ -20,7 +20,6 @@ from gateway.domain.tenant import Tenant
 from gateway.ports import RequestGate
 from gateway.store.breaker import Circuit
 from gateway.store.connect import connect
-from gateway.store.keyspace import requests_key
 from gateway.store.link import Command, Link, TimeOuts
 from gateway.store.requests import RedisRequestGate
 from gateway.store.scripts import Script, load
@@ -58,9 +57,10 @@ class Clock:
         return self.us / 1e6
 
 
-def limited(burst: int, interval_us: int, name: str = "") -> Tenant:
+def limited(burst: int, interval_us: int, *, strict: bool = False) -> Tenant:
     """A tenant with that rate of requests, of a name that no other test uses."""
-    return Tenant(name or secrets.token_hex(8), limits=Limits(requests=Rate(interval_us, burst)))
+    limits = Limits(requests=Rate(interval_us, burst), strict=strict)
+    return Tenant(secrets.token_hex(8), limits=limits)
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from gateway.domain.edit import Operation
 from gateway.domain.limits import Rate
 from gateway.domain.periods import Period, months_around
 from gateway.store.hold_table import Spent
@@ -41,23 +42,23 @@ NUMBERS = st.integers(0, 8)
 WHO = st.sampled_from(REPLICAS)
 
 
-def period_at(us: int, lead: float = 0.0) -> tuple[Period, ...]:
+def periods_at(us: int, lead: float = 0.0) -> tuple[Period, ...]:
     return months_around(us / SECOND + lead, UTC)
 
 
 def ask(number: int, us: int, *, lead: float = 0.0, budget: int | None = -1) -> Ask:
     """The claim of a number: all that it says follows from that."""
     tenant = list(RATES)[number % 3]
-    operation = "segment" if COSTS[number // 3] == 200 else "edit"
+    operation = Operation.SEGMENT if COSTS[number // 3] == 200 else Operation.EDIT
     return Ask(
         f"h{number}",
         tenant,
-        operation,
+        operation.value,
         COSTS[number // 3],
         RATES[tenant],
         PLACES[tenant],
         BUDGETS[tenant] if budget == -1 else budget,
-        period_at(us, lead),
+        periods_at(us, lead),
     )
 
 
@@ -90,7 +91,7 @@ def bring(bench: Bench, state: str) -> None:
     name, late = state.removeprefix("late "), state.startswith("late ")
     if name == "unknown":
         return
-    bench.admit("one", ask(0, bench.twin.now))
+    bench.admit("one", ask(0, bench.twin.now), bench.twin.now / SECOND)
     if name == "held" or name == "lapsed":
         bench.twin.now += HELD_MS * 1_000 if late or name == "lapsed" else 0
     elif name == "swept":
@@ -116,7 +117,7 @@ def test_every_call_does_to_every_state_what_the_twin_does(
     bring(bench, before)
     now = bench.twin.now
     if call == "admit":
-        bench.admit("two", ask(0, now))
+        bench.admit("two", ask(0, now), now / SECOND)
     elif call in STATES:
         bench.settle("two", told(0, now, call))
     else:
@@ -138,11 +139,11 @@ def test_every_call_does_to_books_that_do_not_admit_what_the_twin_does(
     now = bench.twin.now
     match call:
         case "admit":
-            bench.admit("two", ask(0, now))
+            bench.admit("two", ask(0, now), now / SECOND)
         case "settle":
             bench.settle("two", told(0, now, "posted"))
         case "rebuild":
-            start, end = period_at(now)[1].start, period_at(now)[1].end
+            start, end = periods_at(now)[1].start, periods_at(now)[1].end
             spent = {("slow", start): Spent(Period(start, end), 700, 0)}
             bench.rebuild("two", "g2", {"slow": now + SECOND, "free": now - SECOND}, spent)
         case _:
@@ -173,7 +174,7 @@ class Sequences(RuleBasedStateMachine):
     def admit(self, who: str, number: int, lead: float, budget: int | None) -> None:
         what = ask(number, self.now, lead=lead, budget=budget)
         known = self.bench.twin.lines.get(what.id)
-        answer = self.bench.admit(who, what)
+        answer = self.bench.admit(who, what, self.now / SECOND + lead)
         if answer[3] != "granted" or (known is not None and known.state in OPEN):
             return
         _, _, settled, held, _ = answer[4:]
@@ -189,7 +190,12 @@ class Sequences(RuleBasedStateMachine):
         flight, mine = lead_of(number)
         self.bench.sent(mine, flight, told(number, self.now, "sent"), trusted=trusted)
 
-    @rule(who=WHO, words=st.lists(st.tuples(NUMBERS, st.sampled_from(STATES)), max_size=3))
+    @rule(
+        who=WHO,
+        words=st.lists(
+            st.tuples(NUMBERS, st.sampled_from(STATES)), max_size=3, unique_by=lambda word: word[0]
+        ),
+    )
     def settle(self, who: str, words: list[tuple[int, str]]) -> None:
         self.bench.settle(who, *(told(number, self.now, state) for number, state in words))
 
@@ -201,7 +207,7 @@ class Sequences(RuleBasedStateMachine):
         amount=st.sampled_from([0, 200, 1_000]),
     )
     def rebuild(self, who: str, gen: str, tenant: str, ahead: int, amount: int) -> None:
-        period = period_at(self.now)[1]
+        period = periods_at(self.now)[1]
         spent = {(tenant, period.start): Spent(period, amount, 0)}
         self.bench.rebuild(who, gen, {tenant: self.now + ahead}, spent)
 

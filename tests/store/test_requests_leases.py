@@ -219,12 +219,26 @@ async def test_a_caller_that_leaves_as_it_is_let_through_takes_no_token(world: W
     assert 10 == await enters(gate, tenant, 20)
 
 
+async def get_lost() -> None:
+    raise ConnectionError
+
+
+async def test_after_a_lost_ask_the_next_one_tells_of_no_use(world: World) -> None:
+    """What was left of the lease before ended with it."""
+    gate, tenant = await world.gate(), limited(1000, HOUR)
+    await enters(gate, tenant, 15)
+    await enters(gate, tenant)
+    before = world.asks
+    for carry in (get_lost, partial(asyncio.sleep, 0)):
+        world.links[0].carry = carry
+        world.clock.us += LEASE_US
+        assert 1 == await enters(gate, tenant)
+    await until(lambda: world.asks > before)
+    assert 0 == world.server.asks[-1].used
+
+
 async def test_one_that_leaves_as_it_is_let_through_on_trust_leaves_no_token(world: World) -> None:
     gate, tenant = await world.gate(), limited(1000, HOUR)
-
-    async def get_lost() -> None:
-        raise ConnectionError
-
     world.links[0].carry = get_lost
     with pytest.raises(asyncio.CancelledError):
         await cancelled_at(CancelAt(1), gate.enter(tenant))

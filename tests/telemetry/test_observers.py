@@ -172,10 +172,10 @@ async def test_a_purchase_is_counted_by_what_it_cost(
     steps, metrics = Steps(trouble={"buy": error} if error else {}), Metrics("1")
     upstream = ObservedUpstream(steps, metrics)
     if error is None:
-        await upstream.buy(PURCHASE)
+        await upstream.buy(PURCHASE, "key")
     else:
         with pytest.raises(type(error)):
-            await upstream.buy(PURCHASE)
+            await upstream.buy(PURCHASE, "key")
 
     labels = {"operation": "v2/edit", "outcome": outcome, "ending": ending}
     assert 1.0 == value(metrics.registry, "gateway_upstream_calls_total", **labels)

@@ -34,7 +34,7 @@ def below(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
     """The class and all classes below it that the domain defines."""
     yield kind
     for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith(errors.__name__):
             yield from below(child)
 
 
