@@ -5,33 +5,39 @@ Without Redis each part has a stand-in for a replica that is alone.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from gateway.config import EMBEDDED, Config
+from gateway.config import EMBEDDED, Config, RedisServers
 from gateway.domain.caching import Lives
 from gateway.ports import Admission, FlightBoard, ReplayBook, RequestGate
 from gateway.store.admission import WINDOW, RedisAdmission
 from gateway.store.breaker import CircuitState
 from gateway.store.cache import RedisCache
-from gateway.store.connect import connect
+from gateway.store.connect import TIME_OUTS, connect
 from gateway.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from gateway.store.flight_calls import FlightRules
 from gateway.store.flights import RedisFlights
 from gateway.store.hold_table import HoldTable
-from gateway.store.link import Link, RedisTrouble
+from gateway.store.link import Link, RedisTrouble, TimeOuts
 from gateway.store.memory import MemoryTier
+from gateway.store.policy import eviction_policy
 from gateway.store.pool import Pool
 from gateway.store.replays import RedisReplays
 from gateway.store.requests import RedisRequestGate
 from gateway.store.secret import BadSecretError, shared_secret
 from gateway.store.solo import NoBook, NoMarks, SoloAdmission, SoloBoard, SoloRequestGate
 from gateway.store.tick import TICK_TIME_OUTS, Tick
+from gateway.telemetry.admission import ObservedAdmission
+from gateway.telemetry.ledger_metrics import LedgerMetrics
 from gateway.telemetry.metrics import Metrics
 
 __all__ = ["Backing", "StartError", "lives", "open_backing"]
+
+_log = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -55,26 +61,45 @@ async def open_backing(
 ) -> Backing:
     """Open all parts; `stack` closes them. `pool` has the upstream keys.
 
-    Raises StartError when there is no server to embed, or nothing gives the secret of the cache's keys.
+    Raises StartError when there is no server to embed, the state Redis evicts, or nothing gives the
+    secret of the cache's keys.
     """
     if config.redis is None:
         memory = MemoryTier(None, capacity=0, clock=time.time)
         return Backing(
             memory, NoMarks(), SoloBoard(), NoBook(), SoloAdmission(pool), SoloRequestGate()
         )
-    if config.redis == EMBEDDED:
-        state_url = cache_url = await _embedded(config, stack)
-    else:
-        state_url = config.redis.state.get_secret_value()
-        cache_url = config.redis.cache.get_secret_value()
+    state_url, cache_url = await _urls(config, stack)
     state = _link(state_url, stack)
+    await _refuse_eviction(state, shared=state_url == cache_url)
     cache = await _open_cache(config, state, _link(cache_url, stack), metrics)
-    tick_link = connect(state_url, connections=4, time_outs=TICK_TIME_OUTS)
-    stack.push_async_callback(tick_link.aclose)
+    tick_link = _link(state_url, stack, connections=4, time_outs=TICK_TIME_OUTS)
     kept = lives(config)
     tick = Tick(tick_link, longest_life=max(kept.general, kept.refusal))
-    rules = FlightRules(takeovers=config.upstream.takeover_paid_attempts)
+    gate = RedisRequestGate(tick_link, replicas=tick.replicas)
+    ledger = LedgerMetrics(metrics.registry)
+    board, admission = _ledger(config, state, tick, pool, metrics)
+    ledger.watch_ledger(
+        untold=lambda: admission.untold,
+        trusted=lambda: admission.trusted,
+        losses=lambda: admission.losses,
+    )
+    return Backing(
+        cache,
+        await stack.enter_async_context(tick.running()),
+        await stack.enter_async_context(board.running()),
+        RedisReplays(state),
+        ObservedAdmission(await stack.enter_async_context(admission.running()), ledger),
+        await stack.enter_async_context(gate.running()),
+    )
+
+
+def _ledger(
+    config: Config, state: Link, tick: Tick, pool: Pool, metrics: Metrics
+) -> tuple[RedisFlights, RedisAdmission]:
+    """Build the board of flights and admission, which share a table of holds."""
     replica, table = uuid.uuid4().hex, HoldTable(time.monotonic)
+    rules = FlightRules(takeovers=config.upstream.takeover_paid_attempts)
     board = RedisFlights(state, replica, table=table, rules=rules)
     window = 0.0 if config.redis == EMBEDDED else WINDOW
     admission = RedisAdmission(
@@ -86,16 +111,7 @@ async def open_backing(
         disowned=lambda: board.counts.disowned,
         retold=lambda: board.counts.retold,
     )
-    return Backing(
-        cache,
-        await stack.enter_async_context(tick.running()),
-        await stack.enter_async_context(board.running()),
-        RedisReplays(state),
-        await stack.enter_async_context(admission.running()),
-        await stack.enter_async_context(
-            RedisRequestGate(tick_link, replicas=tick.replicas).running()
-        ),
-    )
+    return board, admission
 
 
 def lives(config: Config) -> Lives:
@@ -104,18 +120,36 @@ def lives(config: Config) -> Lives:
     return Lives(cache.ttl, cache.template_ttl, config.urls.ttl, cache.negative_ttl)
 
 
-async def _embedded(config: Config, stack: AsyncExitStack) -> str:
-    """Start a server of our own and return its URL. What has no life is never evicted from it."""
-    running = EmbeddedRedis.running(max_memory=config.cache.redis_bytes, policy="volatile-lru")
+async def _urls(config: Config, stack: AsyncExitStack) -> tuple[str, str]:
+    """Return the URLs of state and cache; embedded servers are started, one for each role."""
+    if isinstance(config.redis, RedisServers):
+        return config.redis.state.get_secret_value(), config.redis.cache.get_secret_value()
+    # What money depends on is never evicted: it cannot live where results are.
+    state = EmbeddedRedis.running()
+    cache = EmbeddedRedis.running(max_memory=config.cache.redis_bytes, policy="allkeys-lru")
     try:
-        server = await stack.enter_async_context(running)
+        servers = [await stack.enter_async_context(server) for server in (state, cache)]
     except EmbeddedRedisError as error:
         raise StartError(str(error)) from error
-    return server.url
+    return servers[0].url, servers[1].url
 
 
-def _link(url: str, stack: AsyncExitStack) -> Link:
-    link = connect(url)
+async def _refuse_eviction(state: Link, *, shared: bool) -> None:
+    """Raise StartError for a state Redis that evicts; warn of one that has both roles."""
+    policy = await eviction_policy(state)
+    if policy not in {None, "noeviction"}:
+        raise StartError(
+            f"the state Redis evicts what money depends on (its maxmemory-policy is {policy}): "
+            "set it to noeviction, and keep results in another server by `redis.cache_url`"
+        )
+    if shared:
+        _log.warning("one Redis keeps results and state: give it more memory than results fill")
+
+
+def _link(
+    url: str, stack: AsyncExitStack, connections: int = 64, time_outs: TimeOuts = TIME_OUTS
+) -> Link:
+    link = connect(url, connections=connections, time_outs=time_outs)
     stack.push_async_callback(link.aclose)
     return link
 

@@ -114,7 +114,7 @@ def _may_be_older(line: UsageLine, generation: Generation) -> bool:
 
 
 def _text(restored: Iterable[tuple[Lost, Restored]]) -> str:
-    head = ("tenant", "month", "by the logs", "spent so far", "spent now")
+    head = ("tenant", "month", "by the logs", "spent before", "spent after")
     rows = [
         (
             *(lost.tenant, month_of(lost.period.start)),

@@ -187,7 +187,8 @@ def count(fates: Iterable[Fate]) -> list[CallRow]:
 
 def _call_table(rows: Iterable[CallRow]) -> str:
     named = ("tenant", "month", "operation")
-    head = (*named, "posted", "presumed", "voided", "open", "credits posted", "presumed", "held")
+    credit = ("credits posted", "credits presumed", "credits held")
+    head = (*named, "posted", "presumed", "voided", "open", *credit)
     cells = [
         (
             *(one.tenant, one.month, one.operation),

@@ -33,11 +33,20 @@ from gateway.ports.flights import (
     ReplayBook,
     ReplayConflict,
 )
+from gateway.ports.keys import (
+    AccountStanding,
+    EndpointStanding,
+    KeyDesk,
+    KeyMarks,
+    KeyStanding,
+    PoolStanding,
+)
 from gateway.ports.results import BlobStore, CachedAnswer, CacheKey, ResultCache
 
 __all__ = [
     "NO_TRAITS",
     "AccountSource",
+    "AccountStanding",
     "AdminAuthenticator",
     "Administration",
     "Admission",
@@ -51,6 +60,7 @@ __all__ = [
     "DenyList",
     "Draft",
     "Ended",
+    "EndpointStanding",
     "EpochSource",
     "FlightBoard",
     "Follow",
@@ -58,8 +68,12 @@ __all__ = [
     "HoldLost",
     "Joined",
     "KeyCheck",
+    "KeyDesk",
+    "KeyMarks",
+    "KeyStanding",
     "Lead",
     "Pictures",
+    "PoolStanding",
     "Purchase",
     "Replay",
     "ReplayBook",

@@ -109,6 +109,11 @@ class RedisAdmission:
         """How many holds Redis has not heard of as they are now."""
         return len(self._table.untold)
 
+    @property
+    def losses(self) -> int:
+        """How often since the start Redis was found to have lost something."""
+        return self._table.losses
+
     async def admit(self, claim: Claim) -> Hold:
         check_cost(claim)
         try:

@@ -61,6 +61,7 @@ class LocalBooks:
             rate = limits.edits if share == 1 else limits.edits.share(share)
             taken = rate.take(full_at, int(now * 1e6))
             if taken.wait_us:
+                page.full_at = taken.full_at
                 raise refusal(tenant, "edits", taken.wait_us / 1e6)
             full_at = taken.full_at
         places = math.inf if limits.in_flight is None else math.floor(limits.in_flight * share)

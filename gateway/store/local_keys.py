@@ -76,6 +76,8 @@ class LocalKeys:
                 self.closed[key.key, _quota(hold.traits)] = now + seen.wait
 
     def _closed_for(self, one: Candidate, operation: Operation, traits: CallTraits) -> float:
+        if one.key in self.pool.off:
+            return math.inf
         names = [(one.key, ""), (one.key, operation.value), (one.key, _quota(traits))]
         if not traits.sandbox:
             names.append((one.account, "account"))

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 
 from gateway.domain.credits import BASIC, Price
 from gateway.domain.edit import Operation
-from gateway.domain.keys import PoolAccount
+from gateway.domain.keys import PoolAccount, PoolKey
 from gateway.domain.tenant import Tenant
 
-__all__ = ["Candidate", "Pool"]
+__all__ = ["MINUTE_MS", "Candidate", "KnownKey", "Pool"]
 
-_MINUTE_MS = 60_000
+MINUTE_MS = 60_000
+"""The window of an account's rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,30 @@ class Candidate:
     account_window: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key with its account. `checking`: it is not used yet; `leaving`: it is used no more soon."""
+
+    key: PoolKey
+    account: PoolAccount
+    checking: bool = False
+    leaving: bool = False
+
+
 class Pool:
     """The accounts and their keys, which may be replaced at any time.
 
-    `gated` says that accounts are polled: one that was not yet answers for nothing.
+    `gated` says that accounts are polled: one that was not yet answers for nothing. `off` are the keys
+    of which this replica last heard that nobody uses them, by their fingerprints.
     """
 
     def __init__(self, accounts: Sequence[PoolAccount] = (), *, gated: bool = False) -> None:
         self._gated = gated
         self._prices: dict[str, Price] = {}
         self._accounts = tuple(accounts)
+        self._checking: tuple[PoolAccount, ...] = ()
+        self._leaving: frozenset[str] = frozenset()
+        self.off: frozenset[str] = frozenset()
         self._written: dict[tuple[str, frozenset[str] | None, Operation], str] = {}
 
     @property
@@ -54,10 +69,39 @@ class Pool:
         """The accounts, in the order of the configuration."""
         return self._accounts
 
-    def replace(self, accounts: Sequence[PoolAccount]) -> None:
-        """Use other accounts and keys from now on."""
+    def replace(
+        self,
+        accounts: Sequence[PoolAccount],
+        *,
+        checking: Sequence[PoolAccount] = (),
+        leaving: frozenset[str] = frozenset(),
+    ) -> None:
+        """Use other accounts and keys from now on.
+
+        `checking` has those that are not used before they are checked; `leaving` names the keys among
+        `accounts` that the configuration has no more.
+        """
         self._accounts = tuple(accounts)
+        self._checking = tuple(checking)
+        self._leaving = leaving
         self._written.clear()
+
+    def known(self) -> list[KnownKey]:
+        """Return every key that this replica knows, used or not."""
+        used = [
+            KnownKey(key, account, leaving=key.fingerprint in self._leaving)
+            for account in self._accounts
+            for key in account.keys
+        ]
+        return used + [
+            KnownKey(key, account, checking=True)
+            for account in self._checking
+            for key in account.keys
+        ]
+
+    def named(self, key_id: str) -> tuple[str, ...]:
+        """Return the fingerprints of the key of that id: two while its secret is being replaced."""
+        return tuple(one.key.fingerprint for one in self.known() if one.key.id == key_id)
 
     def learn_price(self, account: str, price: Price) -> None:
         """Take the price that an account's own plan says, for an account without one."""
@@ -102,7 +146,7 @@ class Pool:
                 window=key.window_ms,
                 places=-1 if key.places is None else key.places,
                 account_calls=account.calls or 0,
-                account_window=_MINUTE_MS,
+                account_window=MINUTE_MS,
             )
             for account in self.serving(tenant)
             for key in account.keys

@@ -11,8 +11,8 @@ used keep to burst + t / interval by the times at which they were drawn (`domain
 over any number of replicas, lost answers included, from the moment at which all of them have the same
 limits. It does not hold over a loss of the bucket by Redis, nor for what is let through on trust.
 
-While Redis is silent, each replica goes on with its share of 80 % of the rate: a call that only reads
-the cache costs nothing, so nobody is refused for our ignorance.
+While Redis is silent, or answers later than a lease lasts, each replica goes on with its share of 80 %
+of the rate: a call that only reads the cache costs nothing, so nobody is refused for our ignorance.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ class RedisRequestGate:
         """Ask Redis in a task that no caller can cancel; return the line that it serves."""
         line: _Line = deque()
         desk.line = line
-        calls.create_task(self._serve(desk, line), name="request lease")
+        task = calls.create_task(self._serve(desk, line), name="request lease")
+        task.add_done_callback(lambda _: self._end(desk, line))
         return line
 
     async def _ask_for_all(self, ready: asyncio.Event) -> None:
@@ -214,13 +215,16 @@ class RedisRequestGate:
 
     async def _serve(self, desk: _Desk, line: _Line) -> None:
         """Draw from the bucket until nobody is in line. It must not fail: the other tasks would too."""
-        try:
+        await self._draw(desk, line)
+        while line:
             await self._draw(desk, line)
-            while line:
-                await self._draw(desk, line)
-        finally:
+        desk.line = None
+
+    def _end(self, desk: _Desk, line: _Line) -> None:
+        """However the task ended, even before it began: nobody stays in its line."""
+        if desk.line is line:
             desk.line = None
-            self._serve_on_trust(desk, line)
+        self._serve_on_trust(desk, line)
 
     async def _draw(self, desk: _Desk, line: _Line) -> None:
         """Draw once, and tell the callers in line what came of it."""

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.domain.caching import Purge
 from gateway.domain.calls import Balance
 from gateway.domain.edit import Operation
 from gateway.domain.errors import StateUnavailable
-from gateway.domain.keys import NOTHING_SEEN, Seen
+from gateway.domain.keys import NOTHING_SEEN, Seen, Verdict
 from gateway.domain.limits import BucketState
 from gateway.domain.periods import months_around
 from gateway.domain.tenant import Tenant
-from gateway.ports import BoardUnavailable, Claim, Hold, Joined, Lead, Replay, Settlement
+from gateway.ports import (
+    BoardUnavailable,
+    Claim,
+    Hold,
+    Joined,
+    Lead,
+    PoolStanding,
+    Replay,
+    Settlement,
+)
 from gateway.store.local_books import LocalBooks, Page
 from gateway.store.local_keys import LocalKeys
 from gateway.store.pool import Pool
 from gateway.store.refusals import check_cost, refusal
 
-__all__ = ["NoBook", "NoMarks", "SoloAdmission", "SoloBoard", "SoloRequestGate"]
+__all__ = ["NoBook", "NoKeyDesk", "NoMarks", "SoloAdmission", "SoloBoard", "SoloRequestGate"]
 
 
 class SoloBoard:
@@ -78,6 +87,30 @@ class NoMarks:
         raise StateUnavailable(
             "No Redis is configured: take the credential from the configuration."
         )
+
+
+class NoKeyDesk:
+    """KeyDesk and KeyMarks of a replica that is alone: what it has seen of its keys ends with it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def named(self, key_id: str) -> tuple[str, ...]:
+        return self._pool.named(key_id)
+
+    async def state(self) -> PoolStanding:
+        raise StateUnavailable("No Redis is configured, so nothing is known of keys.")
+
+    async def drain(self, keys: Sequence[str]) -> None:
+        del keys
+        raise StateUnavailable("No Redis is configured: take the key from the configuration.")
+
+    async def resume(self, keys: Sequence[str]) -> None:
+        del keys
+        raise StateUnavailable("No Redis is configured: a restart forgets what was seen of keys.")
+
+    async def mark(self, key: str, verdict: Verdict) -> None:
+        del key, verdict
 
 
 class SoloAdmission:

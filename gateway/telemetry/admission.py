@@ -8,7 +8,8 @@ import time
 from typing import Final
 
 from gateway.domain.calls import Balance
-from gateway.domain.errors import PolicyError
+from gateway.domain.errors import PolicyError, UpstreamError
+from gateway.domain.keys import NOTHING_SEEN, Seen
 from gateway.domain.limits import BucketState
 from gateway.domain.tenant import Tenant
 from gateway.ports import Admission, Claim, Hold, Settlement
@@ -37,6 +38,9 @@ class ObservedAdmission:
         except PolicyError as refusal:
             outcome = refusal.limit
             raise
+        except UpstreamError:
+            outcome = "no_key"
+            raise
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
@@ -47,10 +51,13 @@ class ObservedAdmission:
         self._open.add(hold.id)
         return hold
 
+    async def again(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> Hold:
+        return await self._inner.again(claim, hold, seen, tried)
+
     def sent(self, hold: Hold) -> None:
         self._inner.sent(hold)
 
-    def settle(self, hold: Hold, settlement: Settlement) -> None:
+    def settle(self, hold: Hold, settlement: Settlement, seen: Seen = NOTHING_SEEN) -> None:
         if hold.id in self._open:
             self._open.remove(hold.id)
             # Before Redis is told: of what only Redis knows, nothing is left when Redis is lost.
@@ -58,7 +65,7 @@ class ObservedAdmission:
             labels = (hold.tenant, hold.operation.value, settlement.value)
             self._metrics.settlements.labels(*labels).inc()
             self._metrics.settled_credits.labels(*labels).inc(hold.cost_milli / 1000)
-        self._inner.settle(hold, settlement)
+        self._inner.settle(hold, settlement, seen)
 
     def state(self, tenant: Tenant) -> BucketState | None:
         return self._inner.state(tenant)

@@ -18,7 +18,8 @@ class LedgerMetrics:
         self._registry = registry
         self.admissions = Counter(
             "gateway_admissions_total",
-            "Claims by what came of them: `granted`, the limit that refused, `unavailable`, `cancelled`.",
+            "Claims by what came of them: `granted`; the limit that refused; `no_key` when no upstream "
+            "key could serve, `unavailable` when the ledger did not answer; `cancelled`.",
             ("tenant", "operation", "outcome"),
             registry=registry,
         )

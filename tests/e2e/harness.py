@@ -225,12 +225,22 @@ def _document(upstream: str, settings: EmulatorSettings) -> dict[str, Any]:
                 {
                     "id": account.id,
                     "plan": account.plan,
-                    "keys": [{"id": k.id, "secret_env": _variable(k.id)} for k in account.keys],
+                    "keys": [_key(key, settings.window_s) for key in account.keys],
                 }
                 for account in settings.accounts
             ],
         },
         "tenants": [tenant(name, key, **more) for name, key, more in tenants],
+    }
+
+
+def _key(key: KeySettings, window_s: float) -> dict[str, object]:
+    """A key's part of the configuration, with the rate that the emulator grants it."""
+    return {
+        "id": key.id,
+        "secret_env": _variable(key.id),
+        "requests_per_minute": round(key.requests_per_window * 60 / window_s),
+        "window": f"{window_s}s",
     }
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "RedisTime",
     "TwinLink",
     "TwinServer",
+    "TwinWorld",
     "enters",
     "gates",
     "limited",
@@ -109,6 +110,29 @@ class TwinLink(Link):
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+@dataclass(slots=True)
+class TwinWorld:
+    """Gates over one twin."""
+
+    stack: AsyncExitStack
+    clock: Clock = field(default_factory=Clock)
+    server: TwinServer = field(init=False)
+    links: list[TwinLink] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server = TwinServer(self.clock)
+
+    async def gate(self) -> RedisRequestGate:
+        link = TwinLink(self.server)
+        self.links.append(link)
+        gate = RedisRequestGate(link, replicas=lambda: len(self.links), clock=self.clock)
+        return await self.stack.enter_async_context(gate.running())
+
+    @property
+    def asks(self) -> int:
+        return len(self.server.asks)
 
 
 def timed_script(clock: str) -> Script:

@@ -102,9 +102,8 @@ async def test_every_page_is_read_and_written(desk: Desk) -> None:
 
 
 def _entry(hold: str, tenant: str) -> tuple[str | int, ...]:
-    fields = {"e": "posted", "id": hold, "t": tenant, "o": "v2/edit", "c": 1000, "p": THIS.start}
-    words = [word for pair in fields.items() for word in pair]
-    return ("XADD", JOURNAL, "*", *words)
+    what = ("e", "posted", "id", hold, "t", tenant, "o", "v2/edit", "c", 1000, "p", THIS.start)
+    return ("XADD", JOURNAL, "*", *what)
 
 
 async def test_a_hold_is_known_by_the_journal_when_its_record_is_forgotten(

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ from tests.store.request_tools import (
     Clock,
     TwinLink,
     TwinServer,
+    TwinWorld,
     enters,
     gates,
     limited,
@@ -216,7 +218,7 @@ class Gates(RuleBasedStateMachine):
 
 def test_the_rate_is_kept_whatever_happens_on_the_way() -> None:
     run_state_machine_as_test(
-        Gates, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)
+        Gates, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
     )
 
 
@@ -249,3 +251,37 @@ async def test_on_the_clock_of_redis_too(valkey: Server, rate: Rate) -> None:
         passed = time.monotonic() - start
         assert rate.burst < through <= rate.burst + (passed * 1e6 + LEASE_US) / rate.interval_us
         assert 0 == sum(gate.degraded for gate in made)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TwinWorld]:
+    async with AsyncExitStack() as stack:
+        yield TwinWorld(stack)
+
+
+async def test_replicas_share_one_rate(world: TwinWorld) -> None:
+    tenant = limited(200, 3_600_000_000)
+    gates = [await world.gate() for _ in range(4)]
+    let_through = 0
+    for _ in range(100):
+        for gate in gates:
+            let_through += await enters(gate, tenant)
+    assert 200 - 3 * 4 <= let_through <= 200, "what others hold is at most 2 % of the burst each"
+    for _ in range(3):
+        world.clock.us += LEASE_US
+        for gate in gates:
+            let_through += await enters(gate, tenant, 5)
+    assert 200 == let_through, "and comes back"
+
+
+@pytest.mark.parametrize("rate", [Rate(20_000, 20), Rate(5_000, 100), Rate(500, 500)])
+async def test_a_flood_over_four_replicas_uses_the_rate(world: TwinWorld, rate: Rate) -> None:
+    tenant = Tenant("busy", limits=Limits(requests=rate))
+    gates = [await world.gate() for _ in range(4)]
+    let_through = 0
+    for _ in range(2000):
+        for gate in gates:
+            let_through += await enters(gate, tenant, 4)
+        world.clock.us += 2_000
+    allowed = rate.burst + 4_000_000 // rate.interval_us
+    assert 0.95 * allowed <= let_through <= allowed + LEASE_US // rate.interval_us

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,8 +14,7 @@ from gateway.domain.errors import TenantRate
 from gateway.domain.leases import LEASE_US
 from gateway.domain.limits import Limits, Rate
 from gateway.domain.tenant import Tenant
-from gateway.store.requests import RedisRequestGate
-from tests.store.request_tools import Clock, TwinLink, TwinServer, enters, limited, until
+from tests.store.request_tools import TwinWorld, enters, limited, until
 from tests.support.cancelling import CancelAt, cancelled_at
 
 MS = 1_000
@@ -23,36 +22,13 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 
 
-@dataclass(slots=True)
-class World:
-    """Gates over one twin."""
-
-    stack: AsyncExitStack
-    clock: Clock = field(default_factory=Clock)
-    server: TwinServer = field(init=False)
-    links: list[TwinLink] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.server = TwinServer(self.clock)
-
-    async def gate(self) -> RedisRequestGate:
-        link = TwinLink(self.server)
-        self.links.append(link)
-        gate = RedisRequestGate(link, replicas=lambda: len(self.links), clock=self.clock)
-        return await self.stack.enter_async_context(gate.running())
-
-    @property
-    def asks(self) -> int:
-        return len(self.server.asks)
-
-
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world() -> AsyncIterator[TwinWorld]:
     async with AsyncExitStack() as stack:
-        yield World(stack)
+        yield TwinWorld(stack)
 
 
-async def test_a_lease_lets_calls_through_without_a_word_to_redis(world: World) -> None:
+async def test_a_lease_lets_calls_through_without_a_word_to_redis(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(1000, MS)
     for _ in range(30):
         await enters(gate, tenant)
@@ -63,7 +39,9 @@ async def test_a_lease_lets_calls_through_without_a_word_to_redis(world: World) 
     assert 20 == max(ask.tokens for ask in world.server.asks), "2 % of the burst"
 
 
-async def test_a_lease_is_used_for_a_quarter_second_and_its_rest_given_back(world: World) -> None:
+async def test_a_lease_is_used_for_a_quarter_second_and_its_rest_given_back(
+    world: TwinWorld,
+) -> None:
     gate, tenant = await world.gate(), limited(1000, HOUR)
     await enters(gate, tenant, 15)
     await enters(gate, tenant)
@@ -80,7 +58,7 @@ async def test_a_lease_is_used_for_a_quarter_second_and_its_rest_given_back(worl
     assert 1000 - 18 == await enters(gate, tenant, 2000), "nothing was lost with the leases"
 
 
-async def test_a_lease_is_as_old_as_its_ask(world: World) -> None:
+async def test_a_lease_is_as_old_as_its_ask(world: TwinWorld) -> None:
     """Redis let the tokens go at some time after that, nobody knows when."""
     gate, tenant = await world.gate(), limited(1000, HOUR)
 
@@ -101,7 +79,7 @@ async def test_a_lease_is_as_old_as_its_ask(world: World) -> None:
 
 
 @pytest.mark.parametrize("burst", [1, 20, 49])
-async def test_of_a_small_burst_nothing_is_drawn_in_advance(world: World, burst: int) -> None:
+async def test_of_a_small_burst_nothing_is_drawn_in_advance(world: TwinWorld, burst: int) -> None:
     gate, tenant = await world.gate(), limited(burst, MS)
     for _ in range(50):
         await enters(gate, tenant)
@@ -109,7 +87,7 @@ async def test_of_a_small_burst_nothing_is_drawn_in_advance(world: World, burst:
     assert [1] * 50 == [ask.tokens for ask in world.server.asks]
 
 
-async def test_a_slow_caller_leaves_nothing_unused(world: World) -> None:
+async def test_a_slow_caller_leaves_nothing_unused(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(1000, MS)
     for _ in range(20):
         await enters(gate, tenant)
@@ -117,14 +95,14 @@ async def test_a_slow_caller_leaves_nothing_unused(world: World) -> None:
     assert {1} == {ask.tokens for ask in world.server.asks}
 
 
-async def test_callers_at_once_share_one_ask(world: World) -> None:
+async def test_callers_at_once_share_one_ask(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(1000, HOUR)
     assert 300 == await enters(gate, tenant, 300)
     assert [300] == [ask.tokens for ask in world.server.asks]
     assert [300] == [ask.waiting for ask in world.server.asks]
 
 
-async def test_those_who_come_while_redis_is_asked_share_the_next_ask(world: World) -> None:
+async def test_those_who_come_while_redis_is_asked_share_the_next_ask(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(1000, HOUR)
     held = asyncio.Event()
     world.links[0].carry = held.wait
@@ -139,7 +117,7 @@ async def test_those_who_come_while_redis_is_asked_share_the_next_ask(world: Wor
     assert [3, 50] == [ask.waiting for ask in world.server.asks]
 
 
-async def test_callers_are_served_in_order(world: World) -> None:
+async def test_callers_are_served_in_order(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(60, HOUR)
     served: list[int] = []
 
@@ -155,7 +133,7 @@ async def test_callers_are_served_in_order(world: World) -> None:
     assert [*range(1, 61), *range(-61, -101, -1)] == served
 
 
-async def test_a_flood_of_refused_calls_asks_redis_four_times_a_second(world: World) -> None:
+async def test_a_flood_of_refused_calls_asks_redis_four_times_a_second(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(10, HOUR)
     await enters(gate, tenant, 10)
     before = world.asks
@@ -165,7 +143,7 @@ async def test_a_flood_of_refused_calls_asks_redis_four_times_a_second(world: Wo
     assert world.asks - before <= 8
 
 
-async def test_a_refusal_is_not_believed_longer_than_the_told_wait(world: World) -> None:
+async def test_a_refusal_is_not_believed_longer_than_the_told_wait(world: TwinWorld) -> None:
     """Another replica may give tokens back, or an administrator raise the rate."""
     gate, tenant = await world.gate(), limited(10, 100 * MS)
     await enters(gate, tenant, 20)
@@ -176,14 +154,16 @@ async def test_a_refusal_is_not_believed_longer_than_the_told_wait(world: World)
     assert 10 == world.asks - before
 
 
-async def test_after_a_reload_redis_is_asked_at_once(world: World) -> None:
+async def test_after_a_reload_redis_is_asked_at_once(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(10, HOUR)
     await enters(gate, tenant, 20)
     raised = replace(tenant, limits=Limits(requests=Rate(HOUR, 12)))
     assert 2 == await enters(gate, raised, 20)
 
 
-async def test_a_refusal_by_the_rate_of_before_is_not_told_to_those_of_now(world: World) -> None:
+async def test_a_refusal_by_the_rate_of_before_is_not_told_to_those_of_now(
+    world: TwinWorld,
+) -> None:
     gate, tenant = await world.gate(), limited(10, HOUR)
     await enters(gate, tenant, 10)
     world.clock.us += LEASE_US
@@ -200,7 +180,7 @@ async def test_a_refusal_by_the_rate_of_before_is_not_told_to_those_of_now(world
     assert 3 == await old + await new
 
 
-async def test_two_ways_to_say_the_same_limits_are_the_same(world: World) -> None:
+async def test_two_ways_to_say_the_same_limits_are_the_same(world: TwinWorld) -> None:
     """A reload makes new tenants; those that say the same do not make Redis be asked."""
     gate, tenant = await world.gate(), limited(1000, HOUR)
     await enters(gate, tenant, 10)
@@ -212,7 +192,7 @@ async def test_two_ways_to_say_the_same_limits_are_the_same(world: World) -> Non
     assert before == world.asks
 
 
-async def test_a_caller_that_leaves_as_it_is_let_through_takes_no_token(world: World) -> None:
+async def test_a_caller_that_leaves_as_it_is_let_through_takes_no_token(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(10, HOUR)
     with pytest.raises(asyncio.CancelledError):
         await cancelled_at(CancelAt(1), gate.enter(tenant))
@@ -223,7 +203,7 @@ async def get_lost() -> None:
     raise ConnectionError
 
 
-async def test_after_a_lost_ask_the_next_one_tells_of_no_use(world: World) -> None:
+async def test_after_a_lost_ask_the_next_one_tells_of_no_use(world: TwinWorld) -> None:
     """What was left of the lease before ended with it."""
     gate, tenant = await world.gate(), limited(1000, HOUR)
     await enters(gate, tenant, 15)
@@ -237,7 +217,9 @@ async def test_after_a_lost_ask_the_next_one_tells_of_no_use(world: World) -> No
     assert 0 == world.server.asks[-1].used
 
 
-async def test_one_that_leaves_as_it_is_let_through_on_trust_leaves_no_token(world: World) -> None:
+async def test_one_that_leaves_as_it_is_let_through_on_trust_leaves_no_token(
+    world: TwinWorld,
+) -> None:
     gate, tenant = await world.gate(), limited(1000, HOUR)
     world.links[0].carry = get_lost
     with pytest.raises(asyncio.CancelledError):
@@ -249,7 +231,7 @@ async def test_one_that_leaves_as_it_is_let_through_on_trust_leaves_no_token(wor
     assert 0 == world.server.asks[0].used
 
 
-async def test_the_next_in_line_gets_the_token_of_one_that_leaves(world: World) -> None:
+async def test_the_next_in_line_gets_the_token_of_one_that_leaves(world: TwinWorld) -> None:
     gate, tenant = await world.gate(), limited(2, HOUR)
     leaving = gate.enter(tenant)
     place: asyncio.Future[float] = leaving.send(None)
@@ -265,7 +247,7 @@ async def test_the_next_in_line_gets_the_token_of_one_that_leaves(world: World) 
 
 @pytest.mark.parametrize("leaving", [0, 1, 2])
 async def test_one_that_leaves_the_line_does_not_hold_up_the_others(
-    world: World, leaving: int
+    world: TwinWorld, leaving: int
 ) -> None:
     gate, tenant = await world.gate(), limited(2, HOUR)
     held = asyncio.Event()
@@ -281,7 +263,7 @@ async def test_one_that_leaves_the_line_does_not_hold_up_the_others(
     assert 0 == await enters(gate, tenant)
 
 
-async def test_an_answer_later_than_its_lease_is_none(world: World) -> None:
+async def test_an_answer_later_than_its_lease_is_none(world: TwinWorld) -> None:
     """Its tokens were drawn nobody knows when in that time; callers are served on trust."""
     gate, tenant = await world.gate(), limited(100, HOUR)
 
@@ -291,31 +273,3 @@ async def test_an_answer_later_than_its_lease_is_none(world: World) -> None:
     world.links[0].carry = slowly
     assert 1 == await enters(gate, tenant)
     assert 1 == gate.degraded
-
-
-async def test_replicas_share_one_rate(world: World) -> None:
-    tenant = limited(200, HOUR)
-    gates = [await world.gate() for _ in range(4)]
-    let_through = 0
-    for _ in range(100):
-        for gate in gates:
-            let_through += await enters(gate, tenant)
-    assert 200 - 3 * 4 <= let_through <= 200, "what others hold is at most 2 % of the burst each"
-    for _ in range(3):
-        world.clock.us += LEASE_US
-        for gate in gates:
-            let_through += await enters(gate, tenant, 5)
-    assert 200 == let_through, "and comes back"
-
-
-@pytest.mark.parametrize("rate", [Rate(20 * MS, 20), Rate(5 * MS, 100), Rate(MS // 2, 500)])
-async def test_a_flood_over_four_replicas_uses_the_rate(world: World, rate: Rate) -> None:
-    tenant = Tenant("busy", limits=Limits(requests=rate))
-    gates = [await world.gate() for _ in range(4)]
-    let_through = 0
-    for _ in range(2000):
-        for gate in gates:
-            let_through += await enters(gate, tenant, 4)
-        world.clock.us += 2 * MS
-    allowed = rate.burst + 2000 * 2 * MS // rate.interval_us
-    assert 0.95 * allowed <= let_through <= allowed + LEASE_US // rate.interval_us

@@ -163,7 +163,9 @@ async def test_a_gate_that_does_not_run_goes_by_its_share() -> None:
     assert 40 == await enters(gate, limited(100, HOUR), 100)
 
 
-async def test_callers_in_line_when_the_gate_closes_are_served() -> None:
+@pytest.mark.parametrize("turns", [1, 2, 3])
+async def test_callers_in_line_when_the_gate_closes_are_served(turns: int) -> None:
+    """Even before the task that asks for them has begun."""
     clock = Clock()
     link = TwinLink(TwinServer(clock))
     link.carry = asyncio.Event().wait
@@ -171,8 +173,10 @@ async def test_callers_in_line_when_the_gate_closes_are_served() -> None:
     tenant = limited(2, HOUR)
     async with gate.running():
         calls = [asyncio.create_task(gate.enter(tenant)) for _ in range(2)]
-        await asyncio.sleep(0)
-    ends = await asyncio.gather(*calls, return_exceptions=True)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    async with asyncio.timeout(SECONDS):
+        ends = await asyncio.gather(*calls, return_exceptions=True)
     assert [True, False] == [end is None for end in ends]
     assert isinstance(ends[1], TenantRate)
 

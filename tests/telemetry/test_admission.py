@@ -9,7 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.domain.edit import Operation
-from gateway.domain.errors import GatewayError, StateUnavailable
+from gateway.domain.errors import (
+    GatewayError,
+    StateUnavailable,
+    UpstreamCooling,
+    UpstreamUnavailable,
+)
+from gateway.domain.keys import Seen, Verdict
 from gateway.domain.limits import Limits, Rate
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim, Hold, Settlement
@@ -30,7 +36,7 @@ class Desk:
 
     def __init__(self, steps: Steps | None = None) -> None:
         self.registry = CollectorRegistry()
-        inner = SoloAdmission(lambda: NOW) if steps is None else steps.pipeline.admission
+        inner = SoloAdmission(wall=lambda: NOW) if steps is None else steps.pipeline.admission
         self.admission = ObservedAdmission(inner, LedgerMetrics(self.registry))
 
     async def admit(
@@ -91,6 +97,18 @@ async def test_a_hold_that_is_settled_twice_leaves_one_line(
     assert 0.0 == desk.value("gateway_settlements_total", **EDIT, outcome="posted")
 
 
+async def test_a_hold_that_tries_another_key_leaves_one_line(log: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    claim = Claim("ab12", Tenant("catalog"), Operation.EDIT, 1000, 60.0)
+    first = await desk.admission.admit(claim)
+    second = await desk.admission.again(claim, first, Seen(Verdict.REJECTED), frozenset())
+    desk.admission.settle(second, Settlement.POSTED, Seen(Verdict.SERVED))
+
+    assert (1, 2) == (first.attempt, second.attempt)
+    assert [("ab12", "posted")] == [(vars(n)["hold"], vars(n)["outcome"]) for n in log.records]
+    assert 1.0 == desk.admissions("granted")
+
+
 class Watching(logging.Handler):
     """Notes what was settled when each line was written."""
 
@@ -145,12 +163,23 @@ async def test_a_refused_claim_is_counted_by_the_limit_that_refused_it(
     assert [] == log.records
 
 
-@pytest.mark.parametrize("error", [StateUnavailable("why"), ValueError("why")], ids=repr)
-async def test_a_claim_that_nobody_answers_is_unavailable(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (StateUnavailable("why"), "unavailable"),
+        (ValueError("why"), "unavailable"),
+        (UpstreamUnavailable("why"), "no_key"),
+        (UpstreamCooling("why"), "no_key"),
+    ],
+    ids=repr,
+)
+async def test_a_claim_that_nobody_can_serve_is_counted_by_who_cannot(
+    error: Exception, outcome: str
+) -> None:
     desk = Desk(Steps(trouble={"admit": error}))
     with pytest.raises(type(error)):
         await desk.admit()
-    assert 1.0 == desk.admissions("unavailable")
+    assert 1.0 == desk.admissions(outcome)
 
 
 async def test_a_claim_whose_caller_left_is_counted_as_that() -> None:

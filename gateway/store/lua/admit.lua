@@ -88,9 +88,12 @@ elseif ms < open_at then
   return answer('closed', open_at - ms)
 end
 sweep(root, ms, 16)
--- A bucket is never emptier than empty, though one of a slower rate may have been full later.
 local full_at = tonumber(interval > 0 and redis.call('GET', bucket) or 0)
-full_at = math.min(full_at, us + burst * interval)
+if full_at > us + burst * interval then
+  -- A bucket is never emptier than empty: this one is of a slower rate, and ends here.
+  full_at = us + burst * interval
+  redis.call('SET', bucket, whole(full_at), 'KEEPTTL')
+end
 local attempt, life = tonumber(ARGV[12]), tonumber(ARGV[11])
 
 -- The key that may serve, else the word that says why none does, and the ms to wait.

@@ -1,0 +1,195 @@
+"""Takes upstream keys in and out while calls go on.
+
+A key that a change of the configuration brings is used once the upstream has answered for it. One that
+it takes out begins no call any more, and finishes those under way; but it goes on until each key that
+came with the change was asked once, and for as long as its account has no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from gateway.domain.errors import StateUnavailable
+from gateway.domain.keys import PoolAccount, PoolKey, Verdict, fingerprint
+from gateway.ports import KeyMarks
+from gateway.upstream.key_check import AccountCall, check_key
+from gateway.upstream.keyring import KeyRing
+from gateway.upstream.settings import UpstreamKey
+
+__all__ = ["KeyChoice", "KeyRotation"]
+
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds between two questions about a key that is not used: they begin with `pause`, and double."""
+
+_log = logging.getLogger(__name__)
+
+
+class KeyChoice(Protocol):
+    """What chooses among the keys: the pool."""
+
+    def replace(
+        self,
+        accounts: Sequence[PoolAccount],
+        *,
+        checking: Sequence[PoolAccount] = (),
+        leaving: frozenset[str] = frozenset(),
+    ) -> None:
+        """Choose among the keys of `accounts` from now on; those of `checking` are not used yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A key, its secret, and its account: of that, all but the keys counts."""
+
+    account: PoolAccount
+    key: PoolKey
+    secret: UpstreamKey
+
+    def said(self) -> dict[str, str]:
+        """What a log line says of it."""
+        key = self.key
+        return {"key": key.id, "fingerprint": key.fingerprint, "account": self.account.id}
+
+
+class KeyRotation:
+    """Keeps `ring` and `choice` at the keys that are used. Those it begins with are used unasked.
+
+    `run` asks the upstream, and has to go on for as long as keys may come; `marks` tells all replicas
+    what it heard.
+    """
+
+    def __init__(
+        self,
+        accounts: Sequence[PoolAccount],
+        asker: AccountCall,
+        marks: KeyMarks,
+        ring: KeyRing,
+        choice: KeyChoice,
+        *,
+        pause: float = 1.0,
+    ) -> None:
+        self._asker = asker
+        self._marks = marks
+        self._ring = ring
+        self._choice = choice
+        self._pause = pause
+        self._configured = _places(accounts, ring.keys)
+        self._leaving: dict[str, _Place] = {}
+        # Configured and not used, with what was last heard of it; None: it was not asked yet.
+        self._unused: dict[str, Verdict | None] = {}
+        self._changed = asyncio.Event()
+
+    def replace(self, accounts: Sequence[PoolAccount], keys: Sequence[UpstreamKey]) -> None:
+        """Take over a configuration. Neither fails nor waits."""
+        used = self._used() | self._leaving
+        self._configured = _places(accounts, keys)
+        now = {account.id: account for account in accounts}
+        self._unused = {
+            name: self._unused.get(name) for name in self._configured if name not in used
+        }
+        self._leaving = {
+            name: replace(place, account=now.get(place.account.id, place.account))
+            for name, place in used.items()
+            if name not in self._configured
+        }
+        self._put_in_force()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Ask for the keys that are not used, again and again, until each of them is."""
+        pause = self._pause
+        while True:
+            self._changed.clear()
+            await asyncio.gather(*(self._ask(name) for name in self._unused))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause if self._unused else None):
+                    await self._changed.wait()
+            pause = self._pause if self._changed.is_set() else min(2 * pause, _LONGEST_PAUSE)
+
+    async def _ask(self, name: str) -> None:
+        place = self._configured[name]
+        verdict = Verdict.NOTHING
+        try:
+            shown = await check_key(self._asker, place.secret)
+            if shown is not Verdict.NOTHING:
+                await self._marks.mark(name, shown)
+            verdict = shown
+        except StateUnavailable:
+            # It would stay switched off by what was seen before: asked again, it is told again.
+            _log.info("what an upstream key has shown could not be noted", extra=place.said())
+        except Exception:  # noqa: BLE001 - it is logged
+            # The other keys are asked; this one is asked again.
+            _log.exception("an upstream key was not checked by a mistake of ours")
+        if name not in self._unused:
+            return  # a change has taken it out
+        if verdict is not self._unused[name]:
+            _tell(place, verdict)
+        self._unused[name] = verdict
+        if verdict is Verdict.SERVED:
+            del self._unused[name]
+        self._put_in_force()
+
+    def _used(self) -> dict[str, _Place]:
+        """The configured keys that are used."""
+        return {
+            name: place for name, place in self._configured.items() if name not in self._unused
+        }
+
+    def _put_in_force(self) -> None:
+        used = self._used()
+        staying = {
+            name: place for name, place in self._leaving.items() if self._stays(place, used)
+        }
+        for name in self._leaving.keys() - staying:
+            _log.info("an upstream key was taken out", extra=self._leaving[name].said())
+        self._leaving = staying
+        serving = [*used.values(), *staying.values()]
+        self._ring.replace([place.secret for place in serving])
+        self._choice.replace(
+            _accounts(serving),
+            checking=_accounts(self._configured[name] for name in self._unused),
+            leaving=frozenset(staying),
+        )
+
+    def _stays(self, leaving: _Place, used: Mapping[str, _Place]) -> bool:
+        """Whether a key that was taken out goes on: see the module."""
+        if None in self._unused.values():
+            return True
+        account = leaving.account.id
+        is_kept = any(place.account.id == account for place in self._configured.values())
+        return not any(place.account.id == account or not is_kept for place in used.values())
+
+
+def _places(accounts: Iterable[PoolAccount], keys: Iterable[UpstreamKey]) -> dict[str, _Place]:
+    """Return the keys by their fingerprints, in the order of the accounts."""
+    secrets = {fingerprint(key.secret): key for key in keys}
+    return {
+        key.fingerprint: _Place(account, key, secrets[key.fingerprint])
+        for account in accounts
+        for key in account.keys
+    }
+
+
+def _accounts(places: Iterable[_Place]) -> list[PoolAccount]:
+    """Return the accounts of these places, each with its keys among them alone."""
+    keys: dict[str, tuple[PoolAccount, list[PoolKey]]] = {}
+    for place in places:
+        keys.setdefault(place.account.id, (place.account, []))[1].append(place.key)
+    return [replace(account, keys=tuple(mine)) for account, mine in keys.values()]
+
+
+def _tell(place: _Place, verdict: Verdict) -> None:
+    if verdict is Verdict.SERVED:
+        _log.info("an upstream key was checked and is used now", extra=place.said())
+    elif verdict is Verdict.NOTHING:
+        text = "an upstream key cannot be checked yet, and is not used before that"
+        _log.warning(text, extra=place.said())
+    else:
+        text = "an upstream key is refused, and is not used"
+        _log.error(text, extra=place.said() | {"why": verdict.value})
