@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from bench.admission import measure_admission
 from bench.flights import measure_flights
 from bench.hits import measure_hits
 from bench.machine import GENERATOR_CORE, describe, on_core
@@ -20,17 +21,18 @@ from bench.starts import measure_starts
 from bench.steps import measure_steps
 from bench.world import running_world
 
+_ALONE = {"admission": measure_admission, "flights": measure_flights}
 _OUT = Path(__file__).parent / "out" / "last.json"
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="half a minute, and less exact")
-    parser.add_argument("--only", choices=["flights"], help="this alone; it is in no other run")
+    parser.add_argument("--only", choices=_ALONE, help="this alone; it is in no other run")
     args = parser.parse_args()
     plan = QUICK_RUN if args.quick else FULL_RUN
     if args.only:
-        print(uvloop.run(measure_flights(plan)))
+        print(uvloop.run(_ALONE[args.only](plan)))
         return
     command = "python -m bench" + (" --quick" if args.quick else "")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, on_core(GENERATOR_CORE):

@@ -60,8 +60,8 @@ def resident_bytes(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
-def describe() -> dict[str, str]:
-    """The class of the machine and the versions of what runs on it; no name of the host."""
+def describe(*parts: str) -> dict[str, str]:
+    """The class of the machine and the versions of what runs on it, `parts` too; no name of the host."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -75,5 +75,5 @@ def describe() -> dict[str, str]:
         "load before": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        **{name: version(name) for name in _PARTS},
+        **{name: version(name) for name in (*_PARTS, *parts)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bench.load import Load
@@ -30,13 +30,15 @@ class Contestant:
 class Sample:
     """One round of one contestant. CPU is user and system time a call; shares are of one core.
 
-    `helper_cpu_us` is that of the processes that the server has started, its Redis.
+    `helper_cpu_us` is that of the processes that the server has started, its Redis; `generator_cpu_us` is
+    that of this process, which for some contestants is the client under measurement.
     """
 
     calls: int
     rate: float
     cpu_us: float
     helper_cpu_us: float
+    generator_cpu_us: float
     server_share: float
     generator_share: float
     p50_ms: float
@@ -65,15 +67,22 @@ class Series:
 
 
 async def side_by_side(
-    contestants: Sequence[Contestant], concurrency: int, *, rounds: int, seconds: float
+    contestants: Sequence[Contestant],
+    concurrency: int,
+    *,
+    rounds: int,
+    seconds: float,
+    tidy: Callable[[], Awaitable[None]] | None = None,
 ) -> list[Series]:
-    """Measure contestants by turns; each round begins with another one."""
+    """Measure contestants by turns; each round begins with another one. `tidy` is run between them."""
     for contestant in contestants:
         await contestant.load.run(concurrency, min(_WARM_UP, seconds))
     found: list[list[Sample]] = [[] for _ in contestants]
     order = list(zip(contestants, found, strict=True))
     for _ in range(rounds):
         for contestant, samples in order:
+            if tidy is not None:
+                await tidy()
             samples.append(await _measure(contestant, concurrency, seconds))
         order.reverse()
     return [Series(tuple(samples)) for samples in found]
@@ -92,6 +101,7 @@ async def _measure(contestant: Contestant, concurrency: int, seconds: float) -> 
         rate=calls / wall,
         cpu_us=server / calls * 1e6,
         helper_cpu_us=helper / calls * 1e6,
+        generator_cpu_us=own / calls * 1e6,
         server_share=server / wall,
         generator_share=own / wall,
         p50_ms=percentile(took, 0.5) * 1e3,

@@ -19,9 +19,12 @@ from gateway.config import Config, ConfigWatch
 from gateway.domain.retries import RetryBudget
 from gateway.flights import Flights
 from gateway.pipeline import Pipeline
+from gateway.polling import Poller
 from gateway.purchasing import CallTimes, Payment, Purchasing
 from gateway.reload import Reloadable, Reloader
+from gateway.store.background import in_background
 from gateway.store.pool import Pool
+from gateway.telemetry.account_metrics import AccountMetrics
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observers import ObservedEditor, ObservedUpstream
 from gateway.transport.codec import compile_schemas
@@ -30,10 +33,11 @@ from gateway.transport.ops import ops_app
 from gateway.transport.rest.app import rest_app
 from gateway.transport.rpc.admin import AdminDesk
 from gateway.transport.rpc.server import RpcServer
-from gateway.upstream.account import AccountReader
+from gateway.upstream.account import AccountReader, PhotoroomDesk
 from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keyed import KeyedUpstream
 from gateway.upstream.keyring import KeyRing
+from gateway.upstream.rotation import KeyRotation
 from gateway.upstream.settings import Timeouts, UpstreamKey, UpstreamSettings
 
 __all__ = ["Gateway", "running_gateway"]
@@ -97,41 +101,64 @@ async def running_gateway(
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics(version("photoroom-gateway"))
-        pool = Pool(config.upstream.pool)
+        pool = Pool(config.upstream.pool, gated=config.redis is not None)
         backing = await open_backing(config, stack, metrics, pool)
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
-        ring = KeyRing(settings.keys)
+        ring = KeyRing(settings.keys, kept=_grace(config))
+        rotation = KeyRotation(config.upstream.pool, client, backing.keys, ring, pool)
         keys = HashedKeys(
             config.tenants_by_credential(), config.admins_by_credential(), denied=backing.marks
         )
-        reloader = Reloader(config, _reloadable(keys, ring, pool), metrics)
+        reloader = Reloader(config, _reloadable(keys, rotation), metrics)
+        accounts = _accounts(config, backing, client, ring, pool)
         pipeline = Pipeline(
             authenticator=keys,
             gate=backing.gate,
             admission=backing.admission,
-            accounts=AccountReader(client, ring),
+            accounts=accounts,
             epochs=backing.marks,
             blobs=backing.cache,
             purchasing=_purchasing(config, ring, backing, client, metrics),
             flights=Flights(backing.board),
         )
         metrics.watch_degraded(lambda: pipeline.flights.alone)
-        gateway = _doors(config, pipeline, AdminDesk(keys, backing.marks, keys.scopes), metrics)
+        desk = AdminDesk(keys, backing.marks, backing.keys, keys.scopes)
+        gateway = _doors(config, pipeline, desk, metrics)
         if watch is not None:
+            await stack.enter_async_context(in_background(rotation=rotation.run()))
             await stack.enter_async_context(reloader.following(watch))
+        if isinstance(accounts, Poller):
+            await stack.enter_async_context(_polling(accounts, metrics))
         stack.push_async_callback(gateway.stop)
         await gateway.start()
         yield gateway
 
 
-def _reloadable(keys: HashedKeys, ring: KeyRing, pool: Pool) -> tuple[Reloadable, ...]:
+def _reloadable(keys: HashedKeys, rotation: KeyRotation) -> tuple[Reloadable, ...]:
     """Return what takes over a changed configuration: callers, and the keys of the upstream."""
     return (
         lambda new: partial(keys.replace, new.tenants_by_credential(), new.admins_by_credential()),
-        lambda new: partial(ring.replace, upstream_settings(new).keys),
-        lambda new: partial(pool.replace, new.upstream.pool),
+        lambda new: partial(rotation.replace, new.upstream.pool, upstream_settings(new).keys),
     )
+
+
+def _accounts(
+    config: Config, backing: Backing, client: PhotoroomClient, ring: KeyRing, pool: Pool
+) -> Poller | AccountReader:
+    """Return what knows what the accounts have left: for all replicas, or for one that is alone."""
+    if backing.accounts is None:
+        return AccountReader(client, ring)
+    return Poller(backing.accounts, PhotoroomDesk(client, ring), pool, config.upstream.rhythm)
+
+
+@asynccontextmanager
+async def _polling(poller: Poller, metrics: Metrics) -> AsyncIterator[None]:
+    """Ask the accounts until the end of the context, which begins when all were asked once."""
+    AccountMetrics(metrics.registry, lambda: poller.standings)
+    async with in_background(accounts=poller.polls()):
+        await poller.began()
+        yield
 
 
 def _purchasing(
@@ -156,7 +183,7 @@ def _purchasing(
 def _doors(config: Config, pipeline: Pipeline, desk: AdminDesk, metrics: Metrics) -> Gateway:
     editor = ObservedEditor(pipeline, metrics)
     schemas = compile_schemas()
-    grace = config.upstream.timeouts.generative + _AFTER_LONGEST_CALL
+    grace = _grace(config)
     rest, ops = config.listen.rest, config.listen.ops
     gateway = Gateway(
         rest=HttpServer(rest_app(editor, schemas), rest.host, rest.port, grace=grace),
@@ -168,6 +195,11 @@ def _doors(config: Config, pipeline: Pipeline, desk: AdminDesk, metrics: Metrics
         grace=grace,
     )
     return gateway
+
+
+def _grace(config: Config) -> float:
+    """Seconds after which no call can be under way any more that is under way now."""
+    return config.upstream.timeouts.generative + _AFTER_LONGEST_CALL
 
 
 def upstream_settings(config: Config) -> UpstreamSettings:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from gateway.config import EMBEDDED, Config, RedisServers
 from gateway.domain.caching import Lives
-from gateway.ports import Admission, FlightBoard, ReplayBook, RequestGate
+from gateway.ports import AccountBook, Admission, FlightBoard, ReplayBook, RequestGate
+from gateway.store.accounts import RedisAccounts
 from gateway.store.admission import WINDOW, RedisAdmission
+from gateway.store.background import in_background
 from gateway.store.breaker import CircuitState
 from gateway.store.cache import RedisCache
 from gateway.store.connect import TIME_OUTS, connect
@@ -22,6 +24,7 @@ from gateway.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from gateway.store.flight_calls import FlightRules
 from gateway.store.flights import RedisFlights
 from gateway.store.hold_table import HoldTable
+from gateway.store.key_desk import RedisKeyDesk
 from gateway.store.link import Link, RedisTrouble, TimeOuts
 from gateway.store.memory import MemoryTier
 from gateway.store.policy import eviction_policy
@@ -29,9 +32,10 @@ from gateway.store.pool import Pool
 from gateway.store.replays import RedisReplays
 from gateway.store.requests import RedisRequestGate
 from gateway.store.secret import BadSecretError, shared_secret
-from gateway.store.solo import NoBook, NoMarks, SoloAdmission, SoloBoard, SoloRequestGate
+from gateway.store.solo import NoBook, NoKeyDesk, NoMarks, SoloAdmission, SoloBoard, SoloRequestGate
 from gateway.store.tick import TICK_TIME_OUTS, Tick
 from gateway.telemetry.admission import ObservedAdmission
+from gateway.telemetry.key_metrics import KeyMetrics, follow_keys
 from gateway.telemetry.ledger_metrics import LedgerMetrics
 from gateway.telemetry.metrics import Metrics
 
@@ -46,7 +50,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """The parts, each ready to be used."""
+    """The parts, each ready to be used. Without Redis there is no book of accounts."""
 
     cache: MemoryTier
     marks: Tick | NoMarks
@@ -54,6 +58,8 @@ class Backing:
     replays: ReplayBook
     admission: Admission
     gate: RequestGate
+    keys: RedisKeyDesk | NoKeyDesk
+    accounts: AccountBook | None = None
 
 
 async def open_backing(
@@ -65,10 +71,7 @@ async def open_backing(
     secret of the cache's keys.
     """
     if config.redis is None:
-        memory = MemoryTier(None, capacity=0, clock=time.time)
-        return Backing(
-            memory, NoMarks(), SoloBoard(), NoBook(), SoloAdmission(pool), SoloRequestGate()
-        )
+        return _alone(pool)
     state_url, cache_url = await _urls(config, stack)
     state = _link(state_url, stack)
     await _refuse_eviction(state, shared=state_url == cache_url)
@@ -76,12 +79,15 @@ async def open_backing(
     tick_link = _link(state_url, stack, connections=4, time_outs=TICK_TIME_OUTS)
     kept = lives(config)
     tick = Tick(tick_link, longest_life=max(kept.general, kept.refusal))
-    gate = RedisRequestGate(tick_link, replicas=tick.replicas)
+    # Not the tick's own: a flood of small leases must not keep it waiting.
+    lease_link = _link(state_url, stack, connections=16, time_outs=TICK_TIME_OUTS)
+    gate = RedisRequestGate(lease_link, replicas=tick.replicas)
     ledger = LedgerMetrics(metrics.registry)
     board, admission = _ledger(config, state, tick, pool, metrics)
     ledger.watch_ledger(
         untold=lambda: admission.untold,
         trusted=lambda: admission.trusted,
+        trusted_requests=lambda: gate.degraded,
         losses=lambda: admission.losses,
     )
     return Backing(
@@ -91,7 +97,16 @@ async def open_backing(
         RedisReplays(state),
         ObservedAdmission(await stack.enter_async_context(admission.running()), ledger),
         await stack.enter_async_context(gate.running()),
+        await _open_keys(state, pool, stack, metrics),
+        RedisAccounts(state, uuid.uuid4().hex, config.upstream.rhythm),
     )
+
+
+def _alone(pool: Pool) -> Backing:
+    """Return the stand-ins of a replica without Redis."""
+    memory = MemoryTier(None, capacity=0, clock=time.time)
+    admission, gate = SoloAdmission(pool), SoloRequestGate()
+    return Backing(memory, NoMarks(), SoloBoard(), NoBook(), admission, gate, NoKeyDesk(pool))
 
 
 def _ledger(
@@ -112,6 +127,16 @@ def _ledger(
         retold=lambda: board.counts.retold,
     )
     return board, admission
+
+
+async def _open_keys(
+    state: Link, pool: Pool, stack: AsyncExitStack, metrics: Metrics
+) -> RedisKeyDesk:
+    """Build the desk of the upstream keys, and let the metrics follow it."""
+    desk = RedisKeyDesk(state, pool)
+    following = follow_keys(desk, KeyMetrics(metrics.registry))
+    await stack.enter_async_context(in_background(keys=following))
+    return desk
 
 
 def lives(config: Config) -> Lives:

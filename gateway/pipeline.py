@@ -199,7 +199,7 @@ class Pipeline:
         """
         async with self._entered(call) as caller:
             if caller.tenant.limits.budget_milli is None:
-                return await self.accounts.account()
+                return await self.accounts.account(caller.tenant)
             balance = await self.admission.balance(caller.tenant)
         if balance is None:
             raise StateUnavailable("The budget cannot be read now.", retry_after=1.0)

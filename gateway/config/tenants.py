@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import zoneinfo
-from typing import Annotated, Literal, overload
+from typing import Annotated, Final, Literal, Self, overload
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.config.marks import NOT_IN_FORCE, Section
 from gateway.config.scalars import (
@@ -25,12 +25,23 @@ __all__ = ["Admin", "Rate", "Tenant"]
 
 CREDENTIALS = "SHA-256 of each key that it may send, from `photoroom-gateway keys new`."
 
+_LONGEST_MINUTES: Final = 100 * 365 * 24 * 60
+"""In Redis a bucket is a number of microseconds, and Lua's numbers are exact up to 2^53."""
+
 
 class Rate(Section):
     """A token bucket."""
 
-    per_minute: Positive = Field(description="Calls a minute in the long run.")
-    burst: Count = Field(description="Calls that may come at once.")
+    per_minute: Positive = Field(
+        ge=1e-6, le=1e9, description="Calls a minute in the long run, 0.000001 to 1000000000."
+    )
+    burst: Count = Field(le=1_000_000_000, description="Calls that may come at once.")
+
+    @model_validator(mode="after")
+    def _fills(self) -> Self:
+        if self.burst / self.per_minute > _LONGEST_MINUTES:
+            raise ValueError("takes more than a hundred years to give its burst")
+        return self
 
     @property
     def value(self) -> limits.Rate:

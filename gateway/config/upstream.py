@@ -26,6 +26,7 @@ from gateway.config.marks import (
 from gateway.config.scalars import NOT_EMPTY, Count, Id, Quantity, Url
 from gateway.config.secret import SecretFile, SecretVariable, given, one_of
 from gateway.config.units import Duration
+from gateway.domain.accounts import Rhythm
 from gateway.domain.credits import BASIC, PLUS, Price
 from gateway.domain.keys import PoolAccount, PoolKey, fingerprint
 from gateway.domain.tenant import SANDBOX_PREFIX
@@ -186,9 +187,25 @@ class Upstream(Section):
             "each after the time-out."
         ),
     )
+    account_poll: Duration = Field(
+        default=spelled("60s"),
+        description=(
+            "How often each account is asked what it has left; six times as often "
+            "when little or nothing is, or it does not answer."
+        ),
+    )
+    account_lag: Duration = Field(
+        default=spelled("120s"),
+        description="How late at the most an account shows that a call was charged.",
+    )
     accounts: Annotated[tuple[Account, ...], NOT_EMPTY, RELOADED] = Field(
         description="Accounts, tried in this order."
     )
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """When accounts are asked."""
+        return Rhythm.of(self.account_poll, self.account_lag)
 
     @property
     def pool(self) -> tuple[PoolAccount, ...]:

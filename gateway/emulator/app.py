@@ -37,23 +37,26 @@ def create_app(settings: EmulatorSettings, state: State | None = None) -> web.Ap
 
 
 def _counting(state: State) -> Middleware:
-    """A middleware that counts every head that arrives and every answer, and words refusals."""
+    """A middleware that counts every head that arrives and every answer, and words refusals.
+
+    Account calls cost nothing and may come at any time: they are counted apart, and only once.
+    """
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(CONTROL_PREFIX):
             return await handler(request)
         operation = _OPERATIONS.get(request.path, "unknown")
+        if operation == "account":
+            state.bill.count_question(request.method, request.path)
+            state.changed()
+            return await _answer(handler, request, operation)
         key = state.accounts.key_id(request.headers.get("x-api-key"))
         path = request.path if operation != "unknown" else "(unknown)"
         state.bill.count_request(request.method, path, key)
         state.changed()
         try:
-            answer = await handler(request)
-        except Refused as refused:
-            answer = refusal_answer(operation, refused)
-        except web.HTTPException as error:
-            answer = not_found() if error.status == 404 else error
+            answer = await _answer(handler, request, operation)
         except ConnectionError:
             state.bill.count_answer("cut")
             state.changed()
@@ -63,6 +66,16 @@ def _counting(state: State) -> Middleware:
         return answer
 
     return count
+
+
+async def _answer(handler: Handler, request: web.Request, operation: str) -> web.StreamResponse:
+    """The handler's answer, or the one that its refusal is worded as."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return refusal_answer(operation, refused)
+    except web.HTTPException as error:
+        return not_found() if error.status == 404 else error
 
 
 class _Endpoints:

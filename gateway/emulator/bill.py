@@ -1,4 +1,4 @@
-"""The bill: what the real service would have charged, and what it was asked.
+"""The bill: what the real service would have charged, and what it was asked; free questions apart.
 
 A call is charged when its answer is ready, whether or not anybody reads it.
 """
@@ -35,6 +35,7 @@ class Bill:
         self.by_account: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         self.requests_by_key: Counter[str] = Counter()
+        self.questions: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
 
     def add(self, charge: Charge) -> None:
@@ -44,13 +45,17 @@ class Bill:
         self.thousandths += charge.thousandths
         self.by_account[charge.account] += charge.thousandths
 
+    def count_question(self, method: str, path: str) -> None:
+        """Count an account call, which is free: it stands in no other counter."""
+        self.questions[f"{method} {path}"] += 1
+
     def count_request(self, method: str, path: str, key: str | None) -> None:
-        """Count a request whose head arrived, whatever becomes of it."""
+        """Count any other request whose head arrived, whatever becomes of it."""
         self.requests[f"{method} {path}"] += 1
         self.requests_by_key[key or "unknown"] += 1
 
     def count_answer(self, outcome: str) -> None:
-        """Count an answer by its status; `cut` stands for a connection that was cut instead."""
+        """Count the answer to a request by its status; `cut` stands for a cut connection."""
         self.answers[outcome] += 1
 
     def document(self) -> dict[str, object]:
@@ -61,6 +66,7 @@ class Bill:
             "by_account": dict(self.by_account),
             "requests": dict(self.requests),
             "requests_by_key": dict(self.requests_by_key),
+            "questions": dict(self.questions),
             "answers": dict(self.answers),
             "lines": [asdict(line) for line in self.lines],
         }

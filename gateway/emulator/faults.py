@@ -35,7 +35,8 @@ class FaultRule:
     """One fault. What is not said matches everything and does nothing.
 
     Which requests: `operation` (segment, edit, account), `key` (its id), `method`, `path`; of
-    those the first `skip` pass, the next `times` are met (None: all).
+    those the first `skip` pass, the next `times` are met (None: all). Account calls, which a gateway
+    makes on its own, are met only by a rule that says so by `operation` or `path`.
 
     What happens: `latency_s` (least and most seconds, in the place of the configured latency);
     `gate` holds the call until that gate is opened, before the charge or `gate_after_charge`;
@@ -74,7 +75,8 @@ class FaultRule:
             (self.method, method),
             (self.path, path),
         )
-        return all(wanted is None or wanted == fact for wanted, fact in facts)
+        is_aimed = operation != "account" or self.operation is not None or self.path is not None
+        return is_aimed and all(wanted is None or wanted == fact for wanted, fact in facts)
 
 
 _RULES = TypeAdapter(tuple[FaultRule, ...])

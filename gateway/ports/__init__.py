@@ -3,6 +3,16 @@
 Adapters know these and the domain, and not each other. The pipeline knows these and no adapter.
 """
 
+from gateway.ports.accounts import (
+    AccountBook,
+    AccountDesk,
+    AccountPool,
+    AccountSource,
+    BookUnavailable,
+    Findings,
+    Look,
+    Question,
+)
 from gateway.ports.admission import (
     NO_TRAITS,
     Admission,
@@ -14,7 +24,7 @@ from gateway.ports.admission import (
     RequestGate,
     Settlement,
 )
-from gateway.ports.buying import AccountSource, Draft, Pictures, Purchase, Upstream
+from gateway.ports.buying import Draft, Pictures, Purchase, Upstream
 from gateway.ports.callers import (
     AdminAuthenticator,
     Administration,
@@ -45,6 +55,9 @@ from gateway.ports.results import BlobStore, CachedAnswer, CacheKey, ResultCache
 
 __all__ = [
     "NO_TRAITS",
+    "AccountBook",
+    "AccountDesk",
+    "AccountPool",
     "AccountSource",
     "AccountStanding",
     "AdminAuthenticator",
@@ -53,6 +66,7 @@ __all__ = [
     "Authenticator",
     "BlobStore",
     "BoardUnavailable",
+    "BookUnavailable",
     "CacheKey",
     "CachedAnswer",
     "CallTraits",
@@ -62,6 +76,7 @@ __all__ = [
     "Ended",
     "EndpointStanding",
     "EpochSource",
+    "Findings",
     "FlightBoard",
     "Follow",
     "Hold",
@@ -72,9 +87,11 @@ __all__ = [
     "KeyMarks",
     "KeyStanding",
     "Lead",
+    "Look",
     "Pictures",
     "PoolStanding",
     "Purchase",
+    "Question",
     "Replay",
     "ReplayBook",
     "ReplayConflict",

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from gateway.domain.answer import AccountState, Answer
+from gateway.domain.answer import Answer
 from gateway.domain.caching import CacheMode
 from gateway.domain.edit import Edit, ImageRef
 from gateway.domain.errors import Violation
 
-__all__ = ["AccountSource", "Draft", "Pictures", "Purchase", "Upstream"]
+__all__ = ["Draft", "Pictures", "Purchase", "Upstream"]
 
 Pictures: TypeAlias = Mapping[ImageRef, bytes]
 """The bytes of the pictures that an edit names."""
@@ -57,16 +57,5 @@ class Upstream(Protocol):
 
         Raises UpstreamRefused, KeyTrouble and the other UpstreamErrors; their `ending` says what the
         attempt cost.
-        """
-        ...
-
-
-class AccountSource(Protocol):
-    """Where the state of the upstream account is read."""
-
-    async def account(self) -> AccountState:
-        """Return what the account says of itself. Raises UpstreamError.
-
-        At most a minute old, or ten while the upstream does not answer.
         """
         ...

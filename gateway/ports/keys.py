@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.domain.edit import Operation
-from gateway.domain.keys import PoolKey, Verdict
+from gateway.domain.keys import PoolAccount, PoolKey, Verdict
 
 __all__ = [
     "AccountStanding",
@@ -56,7 +56,7 @@ class AccountStanding:
     the last minute where the account has a rate.
     """
 
-    id: str
+    account: PoolAccount
     available_milli: int | None = None
     headroom_milli: int | None = None
     exhausted: bool = False

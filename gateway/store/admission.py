@@ -36,7 +36,7 @@ from gateway.store.ledger_calls import (
     Trouble,
     read_admitted,
 )
-from gateway.store.link import Link, RedisTrouble
+from gateway.store.link import Link, RedisRefused, RedisTrouble
 from gateway.store.local_books import LocalBooks
 from gateway.store.local_keys import LocalKeys
 from gateway.store.pool import Pool
@@ -210,11 +210,23 @@ class RedisAdmission:
                 pause = answer.wait
                 if pause is None:
                     await self._teller.rebuild()
-            except RedisTrouble:
-                if clock() - started + _PAUSE > _PATIENCE:
-                    raise
+            except RedisTrouble as trouble:
+                waited = clock() - started + _PAUSE
+                if self._is_away(trouble):
+                    if waited > _PATIENCE:
+                        raise
+                elif waited > _LONGEST_WAIT:
+                    return Closed(None)
                 pause = _PAUSE
             await asyncio.sleep(pause or 0.0)
+
+    def _is_away(self, trouble: RedisTrouble) -> bool:
+        """Whether it is Redis that does not serve, not this replica that is too slow to hear it.
+
+        A replica with more calls than it can carry loses answers. What it granted on trust then would
+        come on top of what Redis goes on granting.
+        """
+        return isinstance(trouble, RedisRefused) or self._link.circuit.is_confirmed
 
     def _learn(self, tenant: Tenant, answer: Admitted | Refused, heard: Heard) -> None:
         if heard.news is News.STALE:

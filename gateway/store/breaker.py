@@ -37,6 +37,7 @@ class Circuit:
         self._last_success = -self.QUIET
         self._probe_at: float | None = None
         self._probing = False
+        self._confirmed = False
         self.failures = 0
         self.openings = 0
 
@@ -48,6 +49,14 @@ class Circuit:
         if self._probing or self._clock() >= self._probe_at:
             return CircuitState.HALF_OPEN
         return CircuitState.OPEN
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it is open and a probe has failed since: it was no single burst of calls that failed.
+
+        Calls that are under way while this process stands still all fail at once, though the server is well.
+        """
+        return self._confirmed
 
     def admits(self) -> bool:
         """Whether a call may start; each admitted one ends in succeeded, failed or abandoned."""
@@ -64,12 +73,14 @@ class Circuit:
         self._last_success = self._clock()
         self._probe_at = None
         self._probing = False
+        self._confirmed = False
 
     def failed(self) -> None:
         """The server has not answered, or said that it cannot serve."""
         now = self._clock()
         self.failures += 1
         self._in_a_row += 1
+        self._confirmed |= self._probing
         self._probing = False
         if self._probe_at is not None:
             self._probe_at = now + self.PAUSE

@@ -128,7 +128,7 @@ def _key(known: KnownKey, told: Sequence[Any]) -> KeyStanding:
 def _account(account: PoolAccount, told: Sequence[Any]) -> AccountStanding:
     available, taken, exhausted, cool, calls = told
     return AccountStanding(
-        account.id,
+        account,
         available_milli=available,
         headroom_milli=None if available is None else available - taken - account.reserve_milli,
         exhausted=bool(exhausted),

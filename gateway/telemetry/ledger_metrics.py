@@ -47,11 +47,17 @@ class LedgerMetrics:
         *,
         untold: Callable[[], int],
         trusted: Callable[[], int],
+        trusted_requests: Callable[[], int],
         losses: Callable[[], int],
     ) -> None:
         """Export how the replica stands with the books in Redis, read whenever the metrics are."""
         for name, text, count in (
             ("gateway_holds_untold", "Holds of which Redis has not heard as they are now.", untold),
+            (
+                "gateway_requests_trusted",
+                "Calls let in since the start without Redis, from the replica's share of the rate.",
+                trusted_requests,
+            ),
             (
                 "gateway_ledger_trusted",
                 "Claims granted since the start without Redis, from the replica's own allowance.",

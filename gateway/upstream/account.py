@@ -1,4 +1,4 @@
-"""How many images the upstream account has left, by its own word."""
+"""How many images the upstream accounts have left, by their own word."""
 
 from __future__ import annotations
 
@@ -12,11 +12,20 @@ from typing import Protocol, TypeGuard
 
 from gateway.domain.answer import AccountState
 from gateway.domain.errors import UpstreamError, UpstreamUnavailable
+from gateway.domain.tenant import Tenant
 from gateway.upstream.keyring import KeyRing
 from gateway.upstream.reading import Reply, error_message
 from gateway.upstream.settings import UpstreamKey
 
-__all__ = ["FRESH", "PAUSE", "STALE", "AccountAsker", "AccountReader", "read_account"]
+__all__ = [
+    "FRESH",
+    "PAUSE",
+    "STALE",
+    "AccountAsker",
+    "AccountReader",
+    "PhotoroomDesk",
+    "read_account",
+]
 
 FRESH = 60.0
 """Seconds for which a state is answered without asking."""
@@ -29,6 +38,7 @@ PAUSE = 5.0
 
 _LARGEST = Decimal(10) ** 12
 _THOUSANDTH = Decimal("0.001")
+_LONGEST_PLAN = 100
 
 
 class AccountAsker(Protocol):
@@ -39,14 +49,50 @@ class AccountAsker(Protocol):
         ...
 
 
+class PhotoroomDesk:
+    """Implements `AccountDesk` with the keys of a ring."""
+
+    def __init__(self, asker: AccountAsker, ring: KeyRing) -> None:
+        self._asker = asker
+        self._ring = ring
+        self._first: dict[str, str] = {}
+
+    async def ask(self, account: str) -> AccountState:
+        """Ask with one key of the account after the other, first with the one that answered last.
+
+        Raises UpstreamUnavailable when none does, or the account has none.
+        """
+        keys = self._keys_of(account)
+        for key, after in zip(keys, keys[1:] + keys[:1], strict=True):
+            self._first[account] = after.id  # the caller may give up while this one hangs
+            state = await self._ask(key)
+            if state is not None:
+                self._first[account] = key.id
+                return state
+        raise UpstreamUnavailable("No key of the upstream account gets an answer.")
+
+    def _keys_of(self, account: str) -> list[UpstreamKey]:
+        keys = [key for key in self._ring.keys if key.account_id == account]
+        first = next((i for i, key in enumerate(keys) if key.id == self._first.get(account)), 0)
+        return keys[first:] + keys[:first]
+
+    async def _ask(self, key: UpstreamKey) -> AccountState | None:
+        try:
+            reply = await self._asker.ask_account("v2", key)
+            if _is_old_pricing(reply):
+                reply = await self._asker.ask_account("v1", key)
+        except UpstreamError:
+            return None
+        return read_account(reply)
+
+
 class AccountReader:
-    """Implements `AccountSource` for the account of the first key of the ring.
+    """Implements `AccountSource` for a replica that is alone: the account of the first key of the ring.
 
     Asked by one caller at a time while the others wait, and at most once a minute; when that caller
-    hangs up, the next one asks. When the question fails, a
-    state of less than ten minutes is answered in its place: a number for people to look at is better
-    somewhat old than missing. Beyond that it is UpstreamUnavailable. The keys of the account are tried
-    in order. `clock` gives seconds that never run backwards.
+    hangs up, the next one asks. When the question fails, a state of less than ten minutes is answered
+    in its place: a number for people to look at is better somewhat old than missing. Beyond that it is
+    UpstreamUnavailable. `clock` gives seconds that never run backwards.
     """
 
     def __init__(
@@ -56,15 +102,16 @@ class AccountReader:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._asker = asker
+        self._desk = PhotoroomDesk(asker, ring)
         self._ring = ring
         self._clock = clock
         self._last: tuple[str, float, AccountState] | None = None
         self._failed_at = -math.inf
         self._asking = asyncio.Lock()
 
-    async def account(self) -> AccountState:
-        """Return the account's state. Raises UpstreamUnavailable."""
+    async def account(self, tenant: Tenant) -> AccountState:
+        """Return the account's state, the same for every tenant. Raises UpstreamUnavailable."""
+        del tenant
         if (state := self._known(FRESH)) is not None:
             return state
         async with self._asking:
@@ -86,20 +133,13 @@ class AccountReader:
 
     async def _ask(self) -> None:
         """Note the account's state, or the time of the failure. Raises nothing of the upstream's."""
-        keys = self._ring.keys
-        for key in (key for key in keys if key.account_id == keys[0].account_id):
-            asked_at = self._clock()
-            try:
-                reply = await self._asker.ask_account("v2", key)
-                if _is_old_pricing(reply):
-                    reply = await self._asker.ask_account("v1", key)
-            except UpstreamError:
-                continue
-            state = read_account(reply)
-            if state is not None:
-                self._last = key.account_id, asked_at, state
-                return
-        self._failed_at = self._clock()
+        account, asked_at = self._ring.keys[0].account_id, self._clock()
+        try:
+            state = await self._desk.ask(account)
+        except UpstreamUnavailable:
+            self._failed_at = self._clock()
+        else:
+            self._last = account, asked_at, state
 
 
 def _is_old_pricing(reply: Reply) -> bool:
@@ -111,7 +151,7 @@ def read_account(reply: Reply) -> AccountState | None:
     """Read an account answer of either version, or return None for anything that is none.
 
     Amounts are read as decimals, never as floats, and rounded down to thousandths. `/v1/account` calls
-    them credits and names no plan.
+    them credits and names no plan; a plan's name that is none is left out.
     """
     if reply.status != 200 or not reply.whole:
         return None
@@ -123,7 +163,7 @@ def read_account(reply: Reply) -> AccountState | None:
         return None
     match value:
         case {"images": {"available": left, "subscription": total}, "plan": str() as plan}:
-            pass
+            plan = plan if plan.isprintable() and len(plan) <= _LONGEST_PLAN else ""
         case {"credits": {"available": left, "subscription": total}}:
             plan = ""
         case _:

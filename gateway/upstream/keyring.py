@@ -42,9 +42,7 @@ class KeyRing:
         """Use other keys from now on."""
         named = {fingerprint(key.secret): key for key in keys}
         until = self._clock() + self._kept
-        self._gone |= {
-            name: (until, key) for name, key in self._named.items() if name not in named
-        }
+        self._gone |= {name: (until, key) for name, key in self._named.items() if name not in named}
         self._keys, self._named = tuple(keys), named
         self._forget()
 

@@ -106,15 +106,14 @@ class KeyRotation:
         pause = self._pause
         while True:
             self._changed.clear()
-            await asyncio.gather(*(self._ask(name) for name in self._unused))
+            await asyncio.gather(*(self._ask(self._configured[name]) for name in self._unused))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause if self._unused else None):
                     await self._changed.wait()
             pause = self._pause if self._changed.is_set() else min(2 * pause, _LONGEST_PAUSE)
 
-    async def _ask(self, name: str) -> None:
-        place = self._configured[name]
-        verdict = Verdict.NOTHING
+    async def _ask(self, place: _Place) -> None:
+        name, verdict = place.key.fingerprint, Verdict.NOTHING
         try:
             shown = await check_key(self._asker, place.secret)
             if shown is not Verdict.NOTHING:
@@ -137,15 +136,11 @@ class KeyRotation:
 
     def _used(self) -> dict[str, _Place]:
         """The configured keys that are used."""
-        return {
-            name: place for name, place in self._configured.items() if name not in self._unused
-        }
+        return {name: place for name, place in self._configured.items() if name not in self._unused}
 
     def _put_in_force(self) -> None:
         used = self._used()
-        staying = {
-            name: place for name, place in self._leaving.items() if self._stays(place, used)
-        }
+        staying = {name: place for name, place in self._leaving.items() if self._stays(place, used)}
         for name in self._leaving.keys() - staying:
             _log.info("an upstream key was taken out", extra=self._leaving[name].said())
         self._leaving = staying

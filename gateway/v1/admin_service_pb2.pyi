@@ -3,8 +3,12 @@
 isort:skip_file
 What operators change while the gateway runs."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -40,6 +44,70 @@ CACHED_OPERATION_EDIT: CachedOperation.ValueType  # 1
 CACHED_OPERATION_SEGMENT: CachedOperation.ValueType  # 2
 """Background removals: RemoveBackground, `/v1/segment`."""
 Global___CachedOperation: _TypeAlias = CachedOperation  # noqa: Y015
+
+class _KeyCondition:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KeyConditionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyCondition.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KEY_CONDITION_UNSPECIFIED: _KeyCondition.ValueType  # 0
+    """Never answered."""
+    KEY_CONDITION_USABLE: _KeyCondition.ValueType  # 1
+    """They may."""
+    KEY_CONDITION_DRAINED: _KeyCondition.ValueType  # 2
+    """An operator has drained it: until ResumeKey."""
+    KEY_CONDITION_REJECTED: _KeyCondition.ValueType  # 3
+    """The upstream does not know it (401): until ResumeKey, or until a check succeeds."""
+    KEY_CONDITION_FORBIDDEN: _KeyCondition.ValueType  # 4
+    """The upstream forbids it everything (403, for its account call too): as REJECTED."""
+    KEY_CONDITION_COOLING: _KeyCondition.ValueType  # 5
+    """The upstream throttles it (429): until `cooling_until`."""
+    KEY_CONDITION_CHECKING: _KeyCondition.ValueType  # 6
+    """It came with a change of the configuration, and this replica uses it when its account call has been answered."""
+
+class KeyCondition(_KeyCondition, metaclass=_KeyConditionEnumTypeWrapper):
+    """KeyCondition says whether calls may begin with a key, rates apart. Values may be added."""
+
+KEY_CONDITION_UNSPECIFIED: KeyCondition.ValueType  # 0
+"""Never answered."""
+KEY_CONDITION_USABLE: KeyCondition.ValueType  # 1
+"""They may."""
+KEY_CONDITION_DRAINED: KeyCondition.ValueType  # 2
+"""An operator has drained it: until ResumeKey."""
+KEY_CONDITION_REJECTED: KeyCondition.ValueType  # 3
+"""The upstream does not know it (401): until ResumeKey, or until a check succeeds."""
+KEY_CONDITION_FORBIDDEN: KeyCondition.ValueType  # 4
+"""The upstream forbids it everything (403, for its account call too): as REJECTED."""
+KEY_CONDITION_COOLING: KeyCondition.ValueType  # 5
+"""The upstream throttles it (429): until `cooling_until`."""
+KEY_CONDITION_CHECKING: KeyCondition.ValueType  # 6
+"""It came with a change of the configuration, and this replica uses it when its account call has been answered."""
+Global___KeyCondition: _TypeAlias = KeyCondition  # noqa: Y015
+
+class _UpstreamOperation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UpstreamOperationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UpstreamOperation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UPSTREAM_OPERATION_UNSPECIFIED: _UpstreamOperation.ValueType  # 0
+    """Never answered."""
+    UPSTREAM_OPERATION_EDIT: _UpstreamOperation.ValueType  # 1
+    """`/v2/edit`."""
+    UPSTREAM_OPERATION_SEGMENT: _UpstreamOperation.ValueType  # 2
+    """`/v1/segment`."""
+
+class UpstreamOperation(_UpstreamOperation, metaclass=_UpstreamOperationEnumTypeWrapper):
+    """UpstreamOperation names the two paid calls. Values may be added."""
+
+UPSTREAM_OPERATION_UNSPECIFIED: UpstreamOperation.ValueType  # 0
+"""Never answered."""
+UPSTREAM_OPERATION_EDIT: UpstreamOperation.ValueType  # 1
+"""`/v2/edit`."""
+UPSTREAM_OPERATION_SEGMENT: UpstreamOperation.ValueType  # 2
+"""`/v1/segment`."""
+Global___UpstreamOperation: _TypeAlias = UpstreamOperation  # noqa: Y015
 
 @_typing.final
 class PurgeCacheRequest(_message.Message):
@@ -146,3 +214,347 @@ class RevokeCredentialResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeCredentialResponse: _TypeAlias = RevokeCredentialResponse  # noqa: Y015
+
+@_typing.final
+class ListKeysRequest(_message.Message):
+    """ListKeysRequest asks for all keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListKeysRequest: _TypeAlias = ListKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListKeysResponse(_message.Message):
+    """ListKeysResponse is how they stand at one moment. Times are by the clock of the state Redis."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamKey]:
+        """The keys, those that are used before those that are being checked."""
+
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamAccount]:
+        """The accounts of these keys."""
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamEndpoint]:
+        """The endpoints, one of each operation."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___UpstreamKey] | None = ...,
+        accounts: _abc.Iterable[Global___UpstreamAccount] | None = ...,
+        endpoints: _abc.Iterable[Global___UpstreamEndpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "endpoints", b"endpoints", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListKeysResponse: _TypeAlias = ListKeysResponse  # noqa: Y015
+
+@_typing.final
+class UpstreamKey(_message.Message):
+    """UpstreamKey is how one key stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    COOLING_UNTIL_FIELD_NUMBER: _builtins.int
+    SANDBOX_COOLING_UNTIL_FIELD_NUMBER: _builtins.int
+    MASKED_FIELD_NUMBER: _builtins.int
+    CALLS_IN_WINDOW_FIELD_NUMBER: _builtins.int
+    CALLS_PER_WINDOW_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id in the configuration. Two keys have the same one while a secret is being replaced."""
+    fingerprint: _builtins.str
+    """What logs, metrics and Redis know it by: 16 hexadecimal digits that tell nothing of the secret."""
+    account: _builtins.str
+    """Id of its account."""
+    condition: Global___KeyCondition.ValueType
+    """Whether calls may begin with it."""
+    calls_in_window: _builtins.int
+    """Calls that were made in the last `window`. A window is taken for a fiftieth longer than it is."""
+    calls_per_window: _builtins.int
+    """Calls that may be made in any `window`."""
+    in_flight: _builtins.int
+    """Calls under way."""
+    max_in_flight: _builtins.int
+    """Calls that may be under way at once. Absent: any number."""
+    leaving: _builtins.bool
+    """True when the configuration has it no more: it goes on until what came in its place can serve."""
+    @_builtins.property
+    def cooling_until(self) -> _timestamp_pb2.Timestamp:
+        """Up to when it is left alone after a 429. Absent: it is not."""
+
+    @_builtins.property
+    def sandbox_cooling_until(self) -> _timestamp_pb2.Timestamp:
+        """The same for sandbox calls, which have a quota of their own."""
+
+    @_builtins.property
+    def masked(self) -> _containers.RepeatedCompositeFieldContainer[Global___MaskedOperation]:
+        """Operations that it was forbidden, and is not asked for meanwhile."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """The upstream's window, as configured."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        fingerprint: _builtins.str = ...,
+        account: _builtins.str = ...,
+        condition: Global___KeyCondition.ValueType = ...,
+        cooling_until: _timestamp_pb2.Timestamp | None = ...,
+        sandbox_cooling_until: _timestamp_pb2.Timestamp | None = ...,
+        masked: _abc.Iterable[Global___MaskedOperation] | None = ...,
+        calls_in_window: _builtins.int = ...,
+        calls_per_window: _builtins.int = ...,
+        window: _duration_pb2.Duration | None = ...,
+        in_flight: _builtins.int = ...,
+        max_in_flight: _builtins.int | None = ...,
+        leaving: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_in_flight", b"_max_in_flight", "cooling_until", b"cooling_until", "max_in_flight", b"max_in_flight", "sandbox_cooling_until", b"sandbox_cooling_until", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_in_flight", b"_max_in_flight", "account", b"account", "calls_in_window", b"calls_in_window", "calls_per_window", b"calls_per_window", "condition", b"condition", "cooling_until", b"cooling_until", "fingerprint", b"fingerprint", "id", b"id", "in_flight", b"in_flight", "leaving", b"leaving", "masked", b"masked", "max_in_flight", b"max_in_flight", "sandbox_cooling_until", b"sandbox_cooling_until", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_in_flight: _TypeAlias = _typing.Literal["max_in_flight"]  # noqa: Y015
+    _WhichOneofArgType__max_in_flight: _TypeAlias = _typing.Literal["_max_in_flight", b"_max_in_flight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_in_flight) -> _WhichOneofReturnType__max_in_flight | None: ...
+
+Global___UpstreamKey: _TypeAlias = UpstreamKey  # noqa: Y015
+
+@_typing.final
+class MaskedOperation(_message.Message):
+    """MaskedOperation is one that a key was forbidden alone (403)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    operation: Global___UpstreamOperation.ValueType
+    """The operation."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Up to when the key is not asked for it."""
+
+    def __init__(
+        self,
+        *,
+        operation: Global___UpstreamOperation.ValueType = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaskedOperation: _TypeAlias = MaskedOperation  # noqa: Y015
+
+@_typing.final
+class UpstreamAccount(_message.Message):
+    """UpstreamAccount is how one account stands, as far as the state Redis knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    AVAILABLE_MILLI_IMAGES_FIELD_NUMBER: _builtins.int
+    HEADROOM_MILLI_IMAGES_FIELD_NUMBER: _builtins.int
+    EXHAUSTED_FIELD_NUMBER: _builtins.int
+    COOLING_UNTIL_FIELD_NUMBER: _builtins.int
+    CALLS_IN_MINUTE_FIELD_NUMBER: _builtins.int
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id in the configuration."""
+    available_milli_images: _builtins.int
+    """Thousandths of an image that it said it had, when it was asked last. Absent: nobody has asked it yet."""
+    headroom_milli_images: _builtins.int
+    """What is left of that for new calls, after what was spent and held since, and the reserve. May be below zero."""
+    exhausted: _builtins.bool
+    """True when it has answered 402, and has not said since that it has images."""
+    calls_in_minute: _builtins.int
+    """Calls of all its keys in the last minute, where the configuration gives it a rate."""
+    calls_per_minute: _builtins.int
+    """That rate, in calls a minute. Absent: none."""
+    @_builtins.property
+    def cooling_until(self) -> _timestamp_pb2.Timestamp:
+        """Up to when it is left alone, because two of its keys were throttled together. Absent: it is not."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        available_milli_images: _builtins.int | None = ...,
+        headroom_milli_images: _builtins.int | None = ...,
+        exhausted: _builtins.bool = ...,
+        cooling_until: _timestamp_pb2.Timestamp | None = ...,
+        calls_in_minute: _builtins.int = ...,
+        calls_per_minute: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images", "_calls_per_minute", b"_calls_per_minute", "_headroom_milli_images", b"_headroom_milli_images", "available_milli_images", b"available_milli_images", "calls_per_minute", b"calls_per_minute", "cooling_until", b"cooling_until", "headroom_milli_images", b"headroom_milli_images"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images", "_calls_per_minute", b"_calls_per_minute", "_headroom_milli_images", b"_headroom_milli_images", "available_milli_images", b"available_milli_images", "calls_in_minute", b"calls_in_minute", "calls_per_minute", b"calls_per_minute", "cooling_until", b"cooling_until", "exhausted", b"exhausted", "headroom_milli_images", b"headroom_milli_images", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__available_milli_images: _TypeAlias = _typing.Literal["available_milli_images"]  # noqa: Y015
+    _WhichOneofArgType__available_milli_images: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images"]  # noqa: Y015
+    _WhichOneofReturnType__calls_per_minute: _TypeAlias = _typing.Literal["calls_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__calls_per_minute: _TypeAlias = _typing.Literal["_calls_per_minute", b"_calls_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__headroom_milli_images: _TypeAlias = _typing.Literal["headroom_milli_images"]  # noqa: Y015
+    _WhichOneofArgType__headroom_milli_images: _TypeAlias = _typing.Literal["_headroom_milli_images", b"_headroom_milli_images"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__available_milli_images) -> _WhichOneofReturnType__available_milli_images | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calls_per_minute) -> _WhichOneofReturnType__calls_per_minute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__headroom_milli_images) -> _WhichOneofReturnType__headroom_milli_images | None: ...
+
+Global___UpstreamAccount: _TypeAlias = UpstreamAccount  # noqa: Y015
+
+@_typing.final
+class UpstreamEndpoint(_message.Message):
+    """UpstreamEndpoint is how the endpoint of one operation stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    DIGESTS_IN_TROUBLE_FIELD_NUMBER: _builtins.int
+    OPEN_UNTIL_FIELD_NUMBER: _builtins.int
+    operation: Global___UpstreamOperation.ValueType
+    """The operation."""
+    digests_in_trouble: _builtins.int
+    """Different edits that have drawn a 5xx or no answer since the last success, within a minute."""
+    @_builtins.property
+    def open_until(self) -> _timestamp_pb2.Timestamp:
+        """Set while the endpoint is taken for down: the time from which one call at a time finds out whether it is back."""
+
+    def __init__(
+        self,
+        *,
+        operation: Global___UpstreamOperation.ValueType = ...,
+        digests_in_trouble: _builtins.int = ...,
+        open_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["open_until", b"open_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digests_in_trouble", b"digests_in_trouble", "open_until", b"open_until", "operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpstreamEndpoint: _TypeAlias = UpstreamEndpoint  # noqa: Y015
+
+@_typing.final
+class DrainKeyRequest(_message.Message):
+    """DrainKeyRequest names a key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Its id in the configuration."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainKeyRequest: _TypeAlias = DrainKeyRequest  # noqa: Y015
+
+@_typing.final
+class DrainKeyResponse(_message.Message):
+    """DrainKeyResponse says that it holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fingerprints of what was drained: two while the key's secret is being replaced."""
+
+    def __init__(
+        self,
+        *,
+        fingerprints: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprints", b"fingerprints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainKeyResponse: _TypeAlias = DrainKeyResponse  # noqa: Y015
+
+@_typing.final
+class ResumeKeyRequest(_message.Message):
+    """ResumeKeyRequest names a key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Its id in the configuration."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeKeyRequest: _TypeAlias = ResumeKeyRequest  # noqa: Y015
+
+@_typing.final
+class ResumeKeyResponse(_message.Message):
+    """ResumeKeyResponse says that it holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fingerprints of what was resumed: two while the key's secret is being replaced."""
+
+    def __init__(
+        self,
+        *,
+        fingerprints: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprints", b"fingerprints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeKeyResponse: _TypeAlias = ResumeKeyResponse  # noqa: Y015

@@ -59,6 +59,21 @@ class AdminServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_admin__service__pb2.RevokeCredentialRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_admin__service__pb2.RevokeCredentialResponse.FromString,
                 _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/gateway.v1.AdminService/ListKeys',
+                request_serializer=gateway_dot_v1_dot_admin__service__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_admin__service__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.DrainKey = channel.unary_unary(
+                '/gateway.v1.AdminService/DrainKey',
+                request_serializer=gateway_dot_v1_dot_admin__service__pb2.DrainKeyRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_admin__service__pb2.DrainKeyResponse.FromString,
+                _registered_method=True)
+        self.ResumeKey = channel.unary_unary(
+                '/gateway.v1.AdminService/ResumeKey',
+                request_serializer=gateway_dot_v1_dot_admin__service__pb2.ResumeKeyRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_admin__service__pb2.ResumeKeyResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -105,6 +120,41 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListKeys(self, request, context):
+        """ListKeys tells how the upstream keys stand, their accounts, and the endpoints: what every call's choice of a key
+        goes by. It is what all replicas have seen together; which keys there are is the asked replica's configuration.
+
+        Errors: those of every call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainKey(self, request, context):
+        """DrainKey lets no call begin with a key any more, on any replica; those under way finish with it.
+
+        It holds until ResumeKey. Take a key that is to go for good from the configuration: a state Redis that is lost
+        takes the drain with it. While one does not answer, a replica goes by what it has last heard, some seconds ago.
+
+        Errors: those of every call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeKey(self, request, context):
+        """ResumeKey lets calls begin with a key again, whatever kept them away: a drain, a 401 or 403, a wait after a 429,
+        an operation that it was forbidden. What holds for its account stays. If the upstream still refuses the key, the
+        next call finds out, free of charge, and goes on with another.
+
+        A key that the configuration has brought and that is still being checked is used when that has succeeded.
+
+        Errors: those of every call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -117,6 +167,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RevokeCredential,
                     request_deserializer=gateway_dot_v1_dot_admin__service__pb2.RevokeCredentialRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_admin__service__pb2.RevokeCredentialResponse.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=gateway_dot_v1_dot_admin__service__pb2.ListKeysRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_admin__service__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'DrainKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainKey,
+                    request_deserializer=gateway_dot_v1_dot_admin__service__pb2.DrainKeyRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_admin__service__pb2.DrainKeyResponse.SerializeToString,
+            ),
+            'ResumeKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeKey,
+                    request_deserializer=gateway_dot_v1_dot_admin__service__pb2.ResumeKeyRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_admin__service__pb2.ResumeKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -188,6 +253,87 @@ class AdminService(object):
             '/gateway.v1.AdminService/RevokeCredential',
             gateway_dot_v1_dot_admin__service__pb2.RevokeCredentialRequest.SerializeToString,
             gateway_dot_v1_dot_admin__service__pb2.RevokeCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.AdminService/ListKeys',
+            gateway_dot_v1_dot_admin__service__pb2.ListKeysRequest.SerializeToString,
+            gateway_dot_v1_dot_admin__service__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.AdminService/DrainKey',
+            gateway_dot_v1_dot_admin__service__pb2.DrainKeyRequest.SerializeToString,
+            gateway_dot_v1_dot_admin__service__pb2.DrainKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.AdminService/ResumeKey',
+            gateway_dot_v1_dot_admin__service__pb2.ResumeKeyRequest.SerializeToString,
+            gateway_dot_v1_dot_admin__service__pb2.ResumeKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

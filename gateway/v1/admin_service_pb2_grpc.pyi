@@ -49,6 +49,29 @@ class AdminServiceStub:
 
     Errors: those of every call.
     """
+    ListKeys: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListKeysRequest, _admin_service_pb2.ListKeysResponse]
+    """ListKeys tells how the upstream keys stand, their accounts, and the endpoints: what every call's choice of a key
+    goes by. It is what all replicas have seen together; which keys there are is the asked replica's configuration.
+
+    Errors: those of every call.
+    """
+    DrainKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DrainKeyRequest, _admin_service_pb2.DrainKeyResponse]
+    """DrainKey lets no call begin with a key any more, on any replica; those under way finish with it.
+
+    It holds until ResumeKey. Take a key that is to go for good from the configuration: a state Redis that is lost
+    takes the drain with it. While one does not answer, a replica goes by what it has last heard, some seconds ago.
+
+    Errors: those of every call.
+    """
+    ResumeKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ResumeKeyRequest, _admin_service_pb2.ResumeKeyResponse]
+    """ResumeKey lets calls begin with a key again, whatever kept them away: a drain, a 401 or 403, a wait after a 429,
+    an operation that it was forbidden. What holds for its account stays. If the upstream still refuses the key, the
+    next call finds out, free of charge, and goes on with another.
+
+    A key that the configuration has brought and that is still being checked is used when that has succeeded.
+
+    Errors: those of every call.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """AdminService changes all replicas at once, without a restart.
@@ -94,6 +117,47 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         UNAUTHENTICATED. There is no way back but another credential.
 
         Take it from the configuration too: a state Redis that is lost for good takes the revocation with it.
+
+        Errors: those of every call.
+        """
+
+    @_abc_1.abstractmethod
+    def ListKeys(
+        self,
+        request: _admin_service_pb2.ListKeysRequest,
+        context: _aio.ServicerContext[_admin_service_pb2.ListKeysRequest, _abc.Awaitable[_admin_service_pb2.ListKeysResponse]],
+    ) -> _abc.Awaitable[_admin_service_pb2.ListKeysResponse]:
+        """ListKeys tells how the upstream keys stand, their accounts, and the endpoints: what every call's choice of a key
+        goes by. It is what all replicas have seen together; which keys there are is the asked replica's configuration.
+
+        Errors: those of every call.
+        """
+
+    @_abc_1.abstractmethod
+    def DrainKey(
+        self,
+        request: _admin_service_pb2.DrainKeyRequest,
+        context: _aio.ServicerContext[_admin_service_pb2.DrainKeyRequest, _abc.Awaitable[_admin_service_pb2.DrainKeyResponse]],
+    ) -> _abc.Awaitable[_admin_service_pb2.DrainKeyResponse]:
+        """DrainKey lets no call begin with a key any more, on any replica; those under way finish with it.
+
+        It holds until ResumeKey. Take a key that is to go for good from the configuration: a state Redis that is lost
+        takes the drain with it. While one does not answer, a replica goes by what it has last heard, some seconds ago.
+
+        Errors: those of every call.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeKey(
+        self,
+        request: _admin_service_pb2.ResumeKeyRequest,
+        context: _aio.ServicerContext[_admin_service_pb2.ResumeKeyRequest, _abc.Awaitable[_admin_service_pb2.ResumeKeyResponse]],
+    ) -> _abc.Awaitable[_admin_service_pb2.ResumeKeyResponse]:
+        """ResumeKey lets calls begin with a key again, whatever kept them away: a drain, a 401 or 403, a wait after a 429,
+        an operation that it was forbidden. What holds for its account stays. If the upstream still refuses the key, the
+        next call finds out, free of charge, and goes on with another.
+
+        A key that the configuration has brought and that is still being checked is used when that has succeeded.
 
         Errors: those of every call.
         """

@@ -15,17 +15,10 @@ bodies.memory
 bodies.spool
 telemetry.otlp_endpoint
 telemetry.sample
-tenants[].accounts
 tenants[].derive_seeds
 tenants[].priority
 tenants[].urls
 tenants[].weight
-upstream.accounts[].keys[].max_in_flight
-upstream.accounts[].keys[].requests_per_minute
-upstream.accounts[].keys[].window
-upstream.accounts[].requests_per_minute
-upstream.accounts[].reserve_images
-upstream.accounts[].tenants
 urls.mode
 urls.ttl
 """

@@ -55,11 +55,15 @@ ADMINS = {"admins": [{"id": "ops", "credentials_sha256": [sha256(ADMIN_KEY)]}]}
 
 @asynccontextmanager
 async def fleet(
-    count: int, url: str, *, changes: Mapping[str, Any] | None = None
+    count: int,
+    url: str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    settings: EmulatorSettings | None = None,
 ) -> AsyncIterator[list[World]]:
     """That many replicas before one emulator, on one Redis."""
     changes = {**ADMINS, "redis": {"state_url": url}, **(changes or {})}
-    settings = EmulatorSettings()
+    settings = settings or EmulatorSettings()
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         yield [

@@ -71,7 +71,7 @@ class Serving:
 def configuration(emulator: Emulator, **changes: Any) -> dict[str, Any]:
     """A configuration with one tenant before an emulator; `changes` replaces top-level keys."""
     hashed = hashlib.sha256(CATALOG_KEY.encode()).hexdigest()
-    key = {"id": "k1", "secret_env": _UPSTREAM_KEY}
+    key = {"id": "k1", "secret_env": _UPSTREAM_KEY, "requests_per_minute": 60_000}
     return {
         "listen": {"rest": "127.0.0.1:0", "grpc": "127.0.0.1:0", "ops": "127.0.0.1:0"},
         "redis": "embedded",

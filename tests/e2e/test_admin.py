@@ -11,7 +11,10 @@ from google.protobuf.message import Message
 
 from gateway.v1.admin_service_pb2 import (
     CACHED_OPERATION_UNSPECIFIED,
+    DrainKeyRequest,
+    ListKeysRequest,
     PurgeCacheRequest,
+    ResumeKeyRequest,
     RevokeCredentialRequest,
 )
 from gateway.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -64,6 +67,15 @@ CALLS: dict[str, Callable[[AdminServiceStub, str | None], Awaitable[Message]]] =
     "RevokeCredential": lambda stub, key: stub.RevokeCredential(
         RevokeCredentialRequest(credential_sha256="0" * 64),
         metadata=() if key is None else key_pair(key),
+    ),
+    "ListKeys": lambda stub, key: stub.ListKeys(
+        ListKeysRequest(), metadata=() if key is None else key_pair(key)
+    ),
+    "DrainKey": lambda stub, key: stub.DrainKey(
+        DrainKeyRequest(key_id="k1"), metadata=() if key is None else key_pair(key)
+    ),
+    "ResumeKey": lambda stub, key: stub.ResumeKey(
+        ResumeKeyRequest(key_id="k1"), metadata=() if key is None else key_pair(key)
     ),
 }
 

@@ -97,7 +97,8 @@ class Steps:
             raise Unauthenticated("The key is not known.")
         return Caller(Tenant("catalog"), sandbox=False)
 
-    async def account(self) -> AccountState:
+    async def account(self, tenant: Tenant) -> AccountState:
+        del tenant
         await self.step("account")
         return AccountState(1000, 2000, "plus")
 

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
-from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.domain.caching import CacheMode
 from gateway.emulator import Emulator, EmulatorSettings
-from gateway.v1.admin_service_pb2_grpc import AdminServiceStub
-from gateway.v1.edit_pb2 import Edit
-from gateway.v1.edit_service_pb2 import EditImageRequest
-from gateway.v1.edit_service_pb2_grpc import EditServiceStub
 from tests.client.waiting import until
-from tests.e2e.asks import Ask
 from tests.e2e.fleet import ADMINS
-from tests.e2e.harness import CATALOG_KEY, LAB_KEY, Reply, key_pair, rpc_failure, tenant
-from tests.e2e.purchases import DOORS, MODES, told_by
+from tests.e2e.harness import CATALOG_KEY, LAB_KEY, tenant
+from tests.e2e.purchases import DOORS
 from tests.e2e.serving import Serving, configuration, serving
+from tests.replicas.calling import DEADLINE, OK, Answer, Replica
 from tests.servers.process import Server
 
 __all__ = [
@@ -40,139 +35,17 @@ __all__ = [
     "until_followed",
 ]
 
-DEADLINE = 25.0
-"""Seconds that every caller gives its call."""
-
-_TIME_OUT = "2s"  # of an upstream call, on every replica
-_SLACK = 5.0
-"""Seconds beyond the deadline after which a call hangs: this machine may be busy."""
-
-_OK = "200"
-_CUT = "cut"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`outcome` is 200, the reason of an error, or `cut` for a connection that was lost.
-
-    `code` is the door's own word for it. Of a picture, `source` is the tier of a hit, else why it was
-    bought, and `cost` is in thousandths of a credit.
-    """
-
-    outcome: str
-    code: int | grpc.StatusCode | None = None
-    body: bytes = field(default=b"", repr=False)
-    hit: bool = False
-    source: str = ""
-    cost: int = 0
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """A gateway in a process, and a client at each of its doors."""
-
-    served: Serving
-    http: aiohttp.ClientSession
-    channel: grpc.aio.Channel
-
-    @property
-    def admin(self) -> AdminServiceStub:
-        """The service of its administrators."""
-        return AdminServiceStub(self.channel)
-
-    async def ask(
-        self,
-        door: str,
-        ask: Ask,
-        *,
-        name: str = "",
-        mode: CacheMode = CacheMode.DEFAULT,
-        key: str = CATALOG_KEY,
-    ) -> Answer:
-        """Ask with a deadline; fails when nothing has come long after it.
-
-        `name` is the idempotency key, if the call has one, and `key` the caller's credential.
-        """
-        asked = self._rest if door == "rest" else self._grpc
-        async with asyncio.timeout(DEADLINE + _SLACK):
-            return await asked(ask, name, mode, key)
-
-    async def look(self, ask: Ask, *, key: str = CATALOG_KEY) -> Answer:
-        """Ask for what is stored, and buy nothing."""
-        return await self.ask("rest", ask, mode=CacheMode.ONLY_IF_CACHED, key=key)
-
-    async def _rest(self, ask: Ask, name: str, mode: CacheMode, key: str) -> Answer:
-        form = aiohttp.FormData()
-        for field_name, text in ask.texts.items():
-            form.add_field(field_name, text)
-        for field_name, data in ask.files.items():
-            form.add_field(field_name, data, filename="picture", content_type="image/png")
-        headers = {
-            "x-api-key": key,
-            "Request-Timeout": str(DEADLINE),
-            **({"Idempotency-Key": name} if name else {}),
-            **({} if mode is CacheMode.DEFAULT else {"Gateway-Cache": mode.value}),
-        }
-        url = f"{self.served.rest_url}/v2/edit"
-        try:
-            async with self.http.post(url, data=form, headers=headers) as response:
-                reply = Reply(response.status, response.headers.copy(), await response.read())
-        except aiohttp.ClientError:
-            return Answer(_CUT)
-        if reply.status != 200:
-            return Answer(reply.json["error"]["type"], reply.status)
-        told = told_by(reply)
-        return Answer(_OK, 200, told.body, told.hit, told.source, told.cost, told.digest)
-
-    async def _grpc(self, ask: Ask, name: str, mode: CacheMode, key: str) -> Answer:
-        message = ask.message
-        assert isinstance(message, Edit)
-        request = EditImageRequest(edit=message, cache_mode=MODES[mode], idempotency_key=name)
-        call = EditServiceStub(self.channel).EditImage(
-            request, metadata=key_pair(key), timeout=DEADLINE
-        )
-        try:
-            result = (await call).result
-        except grpc.aio.AioRpcError as error:
-            failure = rpc_failure(error)
-            return Answer(failure.reason, failure.code) if failure.reason else Answer(_CUT)
-        return Answer(
-            _OK,
-            grpc.StatusCode.OK,
-            result.image,
-            result.cache.hit,
-            result.cache.source,
-            result.cost_milli_credits,
-            result.digest,
-        )
-
-    async def number(self, metric: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels."""
-        async with self.http.get(f"{self.served.ops_url}/metrics") as response:
-            families = text_string_to_metric_families(await response.text())
-        return sum(
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == metric and labels.items() <= sample.labels.items()
-        )
-
-    def freeze(self) -> None:
-        """Let it hang."""
-        self.served.process.send_signal(signal.SIGSTOP)
-
-    def kill(self) -> None:
-        """End it without notice."""
-        self.served.process.kill()
+_TIME_OUT = "2s"
+_NO_LIMITS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Replicas and what they buy from."""
+    """Replicas and what they buy from. Whoever kills one for good takes it out of `replicas`."""
 
     emulator: Emulator
-    replicas: Sequence[Replica]
+    replicas: list[Replica]
+    _start: Callable[[], Awaitable[Replica]]
 
     @property
     def billed(self) -> int:
@@ -184,6 +57,12 @@ class Fleet:
         """How often each edit was charged, by what the emulator drew."""
         return Counter(line.settings for line in self.emulator.bill.lines)
 
+    async def join(self) -> Replica:
+        """Start one more replica."""
+        replica = await self._start()
+        self.replicas.append(replica)
+        return replica
+
     async def number(self, metric: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels, over all replicas."""
         return sum([await r.number(metric, **labels) for r in self.replicas])
@@ -191,29 +70,35 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(
-    count: int,
+    size: int,
     folder: Path,
     redis: str,
     *,
     cache: str | None = None,
     settings: EmulatorSettings | None = None,
+    time_out: str = _TIME_OUT,
+    limits: Mapping[str, Any] = _NO_LIMITS,
 ) -> AsyncIterator[Fleet]:
     """Run replicas on one Redis, or on one for state and one for the `cache`.
 
-    Their tenants are those of CATALOG_KEY and LAB_KEY, their administrator is that of ADMIN_KEY.
+    Their tenants are those of CATALOG_KEY, which has the `limits`, and LAB_KEY; their administrator is
+    that of ADMIN_KEY. `time_out` is that of an upstream call.
     """
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         urls = {"state_url": redis} | ({"cache_url": cache} if cache else {})
-        tenants = [tenant("catalog", CATALOG_KEY), tenant("lab", LAB_KEY)]
+        tenants = [tenant("catalog", CATALOG_KEY, **limits), tenant("lab", LAB_KEY)]
         document = configuration(emulator, redis=urls, tenants=tenants, **ADMINS)
-        document["upstream"]["timeouts"] = {"edit": _TIME_OUT, "generative": _TIME_OUT}
-        folders = [folder / f"replica{i}" for i in range(count)]
-        for one in folders:
-            one.mkdir()
-        running = [stack.enter_async_context(serving(document, one)) for one in folders]
-        replicas = [await _clients(served, stack) for served in await asyncio.gather(*running)]
-        yield Fleet(emulator, replicas)
+        document["upstream"]["timeouts"] = {"edit": time_out, "generative": time_out}
+        numbers = count()
+
+        async def start() -> Replica:
+            place = folder / f"replica{next(numbers)}"
+            place.mkdir()
+            return await _clients(await stack.enter_async_context(serving(document, place)), stack)
+
+        replicas = await asyncio.gather(*(start() for _ in range(size)))
+        yield Fleet(emulator, list(replicas), start)
 
 
 async def _clients(served: Serving, stack: AsyncExitStack) -> Replica:
@@ -240,7 +125,7 @@ async def until_followed(state: Server, replicas: int) -> None:
 
 def equal(answers: Sequence[Answer]) -> None:
     """All have the same picture."""
-    assert [_OK] * len(answers) == [answer.outcome for answer in answers]
+    assert [OK] * len(answers) == [answer.outcome for answer in answers]
     assert 1 == len({answer.body for answer in answers})
 
 

@@ -46,8 +46,8 @@ def timed_scripts(clock: str) -> FlightScripts:
 def timed(shipped: Scripts, reading: str) -> Scripts:
     """The scripts with a `now()` that answers the Lua expression `reading`."""
     scripts: dict[str, Script] = {}
+    replaced = f"local function now() return {reading} end"
     for name in (one.name for one in fields(shipped)):
-        replaced = f"local function now() return {reading} end"
         text, lines = NOW.subn(lambda _: replaced, getattr(shipped, name).text)
         assert 1 == lines, f"{name}.lua has one line that tells the time"
         scripts[name] = Script.of(text)

@@ -18,7 +18,7 @@ from gateway.ports import Claim, Hold, Lead
 from gateway.store.flight_calls import FlightCalls, FlightRules, Held
 from gateway.store.hold_table import Entry, Spent
 from gateway.store.keyspace import LEDGER_ROOT
-from gateway.store.ledger_calls import LedgerCalls
+from gateway.store.ledger_calls import Attempt, LedgerCalls
 from gateway.store.scripts import ScriptCall
 from tests.model.board import Board, Mine
 from tests.servers.process import Server
@@ -71,7 +71,7 @@ class Bench:
         limits = Limits(edits=ask.rate, in_flight=ask.places, budget_milli=ask.budget)
         tenant = Tenant(ask.tenant, limits=limits)
         claim = Claim(ask.id, tenant, Operation(ask.operation), ask.cost, 60.0)
-        call = self._calls(replica).admit(claim, wall)
+        call = self._calls(replica).admit(claim, Attempt(1), "", wall)
         return self._twice(call, lambda: self.twin.admit(replica, ask))
 
     def sent(self, mine: Mine, flight: str, told: Told | None, *, trusted: bool) -> Answer:

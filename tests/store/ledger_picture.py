@@ -58,7 +58,7 @@ end
 
 
 class Line(NamedTuple):
-    """A hold as the books write it."""
+    """A hold as the books write it, but for the key that it goes with."""
 
     state: str
     tenant: str
@@ -114,7 +114,7 @@ class Picture:
         return not (held or self.waiting or self.slots)
 
 
-def read_picture(answer: Sequence[Any]) -> Picture:
+def read_picture(answer: Sequence[Any]) -> Picture:  # noqa: C901 - one kind of key after the other
     """Understand what READ answers."""
     picture = Picture()
     for raw, life, value in answer:
@@ -149,13 +149,13 @@ def read_picture(answer: Sequence[Any]) -> Picture:
 
 
 def _line(text: str) -> Line:
-    state, tenant, operation, cost, start, end, due = text.split(" ")
+    state, tenant, operation, cost, start, end, due, *_ = text.split(" ")
     return Line(state, tenant, operation, int(cost), Period(int(start), int(end)), int(due))
 
 
 def _note(words: dict[str, str]) -> Note:
-    state, name, tenant, operation, cost, start = (words[word] for word in ["e", "id", "t", "o", "c", "p"])
-    return Note(state, name, tenant, operation, int(cost), int(start))
+    what = (words["e"], words["id"], words["t"], words["o"])
+    return Note(*what, int(words["c"]), int(words["p"]))
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:

@@ -20,6 +20,9 @@ __all__ = ["Answer", "Ask", "Told", "Twin"]
 Answer: TypeAlias = list[str | int]
 
 OPEN = ("held", "sent")
+GRANTED = ("granted", "-", "-", 0)
+"""No key goes with it: those have a test of their own."""
+
 REBUILD_MS = 750
 HELD_MS = 10_000
 
@@ -106,11 +109,11 @@ class Twin:
             return [*head, "closed", self.gen[1] - self.ms]
         self._sweep(16)
         full_at = self.full_at.get(ask.tenant, 0) if ask.rate else 0
-        if ask.rate:
-            full_at = min(full_at, self.now + ask.rate.depth_us)
+        if ask.rate and full_at > self.now + ask.rate.depth_us:
+            full_at = self.full_at[ask.tenant] = self.now + ask.rate.depth_us
         known = self.lines.get(ask.id)
         if known is not None and known.state in OPEN:
-            return [*head, "granted", *self._standing(known.tenant, known.period), full_at]
+            return [*head, *GRANTED, *self._standing(known.tenant, known.period), full_at]
         if known is not None and known.state != "lapsed":
             return [*head, "over"]
         now = [period for period in ask.periods if period.start <= self.ms < period.end]
@@ -125,19 +128,19 @@ class Twin:
         due = self.ms + HELD_MS
         line = Line("held", ask.tenant, ask.operation, ask.cost, now[0], due)
         self._write(ask.id, line, before="")
-        return [*head, "granted", *self._standing(ask.tenant, now[0]), full_at]
+        return [*head, *GRANTED, *self._standing(ask.tenant, now[0]), full_at]
 
     def sent(
         self, replica: str, flight: str, mine: Mine, told: Told | None, *, trusted: bool
     ) -> Answer:
         """Mark flight and hold in one step, or neither."""
-        gen, seq = ("", 0)
+        books: Answer = ["", 0]
         if told is not None:
-            gen, seq, _ = self._turn(replica)
+            books = self._turn(replica)[:2]
             known = self.lines.get(told.id)
             state = known.state if known else ""
             if not (state in OPEN or (trusted and state in ("", "lapsed"))):
-                return [-1, gen, seq]
+                return [-1, *books]
         step = self.board.sent(self.flights.get(flight), self.ms, mine)
         [sent_at] = step.answer
         if sent_at and step.record is not None:
@@ -147,7 +150,7 @@ class Twin:
             line = told.line(self.ms + told.wait_ms) if not state else self.lines[told.id]
             line = line._replace(state="sent", due=self.ms + told.wait_ms)
             self._write(told.id, line, before=state)
-        return [sent_at, gen, seq]
+        return [sent_at, *books]
 
     def settle(self, replica: str, swept: int, all_told: list[Told]) -> Answer:
         answer = self._turn(replica)
@@ -163,7 +166,7 @@ class Twin:
                 self._write(told.id, line, before=before)
             line = self.lines[told.id]
             _, _, settled, held = self._standing(line.tenant, line.period)
-            answer += [line.state, settled, held]
+            answer.extend((line.state, settled, held))
         return answer
 
     def rebuild(

@@ -107,6 +107,17 @@ def test_the_first_generation_that_is_seen_is_no_news_whatever_the_order() -> No
         assert [News.NONE, News.NONE] == [world.call(), world.call()]
 
 
+def test_books_that_are_opened_while_a_replica_starts_are_not_lost_by_a_late_answer() -> None:
+    """Else what they have spent by then would be written into them once more."""
+    for steps in interleavings("new0"):
+        world = World(gen="")
+        for step in steps:
+            world.step(step)
+            assert not (world.books.gen and world.news[-1:] == [News.LOST]), steps
+        world.call()
+        assert ("g2", News.NONE) == (world.books.gen, world.call())
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_failover_is_noticed_by_the_first_call_after_it_at_the_latest(depth: int) -> None:
     for steps in interleavings(f"back{depth}"):

@@ -92,7 +92,7 @@ def bring(bench: Bench, state: str) -> None:
     if name == "unknown":
         return
     bench.admit("one", ask(0, bench.twin.now), bench.twin.now / SECOND)
-    if name == "held" or name == "lapsed":
+    if name in {"held", "lapsed"}:
         bench.twin.now += HELD_MS * 1_000 if late or name == "lapsed" else 0
     elif name == "swept":
         bench.settle("one", told(0, bench.twin.now, "sent"))
@@ -177,7 +177,7 @@ class Sequences(RuleBasedStateMachine):
         answer = self.bench.admit(who, what, self.now / SECOND + lead)
         if answer[3] != "granted" or (known is not None and known.state in OPEN):
             return
-        _, _, settled, held, _ = answer[4:]
+        _, _, settled, held, _ = answer[7:]
         assert isinstance(settled, int)
         assert isinstance(held, int)
         assert not what.cost or what.budget is None or settled + held <= what.budget
@@ -203,7 +203,7 @@ class Sequences(RuleBasedStateMachine):
         who=WHO,
         gen=st.sampled_from(["g2", "g3"]),
         tenant=st.sampled_from(list(RATES)),
-        ahead=st.sampled_from([-SECOND, 0, 20 * SECOND]),
+        ahead=st.sampled_from([-SECOND, 0, 20 * SECOND, 3_600 * SECOND]),
         amount=st.sampled_from([0, 200, 1_000]),
     )
     def rebuild(self, who: str, gen: str, tenant: str, ahead: int, amount: int) -> None:

@@ -207,6 +207,7 @@ def test_how_a_replica_stands_with_the_books_is_read_when_the_metrics_are() -> N
     LedgerMetrics(registry).watch_ledger(
         untold=lambda: numbers["untold"],
         trusted=lambda: numbers["trusted"],
+        trusted_requests=lambda: 5,
         losses=lambda: numbers["losses"],
     )
     numbers["untold"] = 4

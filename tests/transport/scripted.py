@@ -16,7 +16,8 @@ from gateway.domain.edit import ImageRef
 from gateway.domain.errors import GatewayError
 from gateway.domain.limits import BucketState
 from gateway.pipeline import ReadDraft, ReadUpload
-from gateway.store.solo import NoMarks
+from gateway.store.pool import Pool
+from gateway.store.solo import NoKeyDesk, NoMarks
 from gateway.transport.codec import compile_schemas
 from gateway.transport.http_server import HttpServer
 from gateway.transport.rest.app import rest_app
@@ -93,7 +94,7 @@ async def doors(editor: ScriptedEditor) -> AsyncIterator[Doors]:
     """Serve both doors on loopback."""
     schemas = compile_schemas()
     marks = NoMarks()
-    desk = AdminDesk(HashedKeys({}, {}, denied=marks), marks, {})
+    desk = AdminDesk(HashedKeys({}, {}, denied=marks), marks, NoKeyDesk(Pool()), {})
     rest = HttpServer(rest_app(editor, schemas), "127.0.0.1", 0, grace=1.0)
     rpc = RpcServer(editor, schemas, desk, "127.0.0.1:0")
     await rest.start()

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from gateway.domain.answer import AccountState
 from gateway.domain.errors import UpstreamUnavailable, UpstreamUnreachable
-from gateway.ports import AccountSource
-from gateway.upstream.account import FRESH, PAUSE, STALE, AccountReader, read_account
+from gateway.domain.tenant import Tenant
+from gateway.ports import AccountDesk, AccountSource
+from gateway.upstream.account import (
+    FRESH,
+    PAUSE,
+    STALE,
+    AccountReader,
+    PhotoroomDesk,
+    read_account,
+)
 from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keyring import KeyRing
 from gateway.upstream.reading import Reply
@@ -26,6 +34,7 @@ SECOND = UpstreamKey("k2", "sk_second", "plus")
 OTHER = UpstreamKey("k3", "sk_third", "another")
 BASIC = b'{"images":{"available":998.8,"subscription":1000},"plan":"basic"}'
 STATE = AccountState(998_800, 1_000_000, "basic")
+TENANT = Tenant("catalog")
 OLD = b'{"error":{"message":"You are using an old pricing version. Please contact support."}}'
 
 
@@ -83,6 +92,18 @@ def reader(
         ),
         (b'{"credits":{"available":7.8,"subscription":10}}', AccountState(7800, 10_000, "")),
         (b'{"credits":{"available":1e-999999,"subscription":1}}', AccountState(0, 1000, "")),
+        (
+            b'{"images":{"available":1,"subscription":1},"plan":"a\\nb"}',
+            AccountState(1000, 1000, ""),
+        ),
+        (
+            b'{"images":{"available":1,"subscription":1},"plan":"\\ud800"}',
+            AccountState(1000, 1000, ""),
+        ),
+        (
+            b'{"images":{"available":1,"subscription":1},"plan":"' + b"p" * 101 + b'"}',
+            AccountState(1000, 1000, ""),
+        ),
         (b'{"images":{"available":1,"subscription":1}}', None),
         (b'{"images":{"available":"1","subscription":1},"plan":"p"}', None),
         (b'{"images":{"available":true,"subscription":1},"plan":"p"}', None),
@@ -128,12 +149,12 @@ async def test_a_state_is_kept_for_a_minute() -> None:
     asker = ScriptedAsker({("v2", "k1"): ok})
     clock = HandClock()
     source: AccountSource = reader(asker, clock=clock)
-    assert STATE == await source.account()
+    assert STATE == await source.account(TENANT)
     clock.now += FRESH - 0.1
-    assert STATE == await source.account()
+    assert STATE == await source.account(TENANT)
     assert 1 == len(asker.asked)
     clock.now += 0.1
-    await source.account()
+    await source.account(TENANT)
     assert 2 == len(asker.asked)
 
 
@@ -142,7 +163,7 @@ async def test_callers_share_one_question_and_one_that_waits_may_hang_up(leaver:
     asker = ScriptedAsker({("v2", "k1"): ok})
     asker.go.clear()
     source = reader(asker)
-    callers = [asyncio.create_task(source.account()) for _ in range(5)]
+    callers = [asyncio.create_task(source.account(TENANT)) for _ in range(5)]
     await asyncio.sleep(0)
     callers[leaver].cancel()
     asker.go.set()
@@ -156,7 +177,7 @@ async def test_when_the_caller_that_asks_hangs_up_the_next_one_asks() -> None:
     asker = ScriptedAsker({("v2", "k1"): ok})
     asker.go.clear()
     source = reader(asker)
-    callers = [asyncio.create_task(source.account()) for _ in range(3)]
+    callers = [asyncio.create_task(source.account(TENANT)) for _ in range(3)]
     await asyncio.sleep(0)
     callers[0].cancel()
     asker.go.set()
@@ -167,7 +188,7 @@ async def test_when_the_caller_that_asks_hangs_up_the_next_one_asks() -> None:
 async def test_callers_share_one_failure() -> None:
     asker = ScriptedAsker({("v2", "k1"): unreachable})
     source = reader(asker)
-    got = await asyncio.gather(*(source.account() for _ in range(5)), return_exceptions=True)
+    got = await asyncio.gather(*(source.account(TENANT) for _ in range(5)), return_exceptions=True)
     assert [UpstreamUnavailable] * 5 == [type(error) for error in got]
     assert 1 == len(asker.asked)
 
@@ -179,7 +200,7 @@ async def test_an_old_price_plan_is_asked_in_v1() -> None:
             ("v1", "k1"): lambda: ok(b'{"credits":{"available":7,"subscription":10}}'),
         }
     )
-    assert AccountState(7000, 10_000, "") == await reader(asker).account()
+    assert AccountState(7000, 10_000, "") == await reader(asker).account(TENANT)
 
 
 async def test_another_400_is_not_asked_in_v1() -> None:
@@ -187,7 +208,7 @@ async def test_another_400_is_not_asked_in_v1() -> None:
         {("v2", "k1"): lambda: Reply(400, {}, b'{"error":{"message":"apiKey: Required"}}')}
     )
     with pytest.raises(UpstreamUnavailable):
-        await reader(asker).account()
+        await reader(asker).account(TENANT)
     assert [("v2", "k1")] == asker.asked
 
 
@@ -196,7 +217,45 @@ async def test_the_accounts_next_key_is_asked_and_no_other_accounts(
     trouble: Callable[[], Reply],
 ) -> None:
     asker = ScriptedAsker({("v2", "k1"): trouble, ("v2", "k2"): ok})
-    assert STATE == await reader(asker, KEY, OTHER, SECOND).account()
+    assert STATE == await reader(asker, KEY, OTHER, SECOND).account(TENANT)
+    assert [("v2", "k1"), ("v2", "k2")] == asker.asked
+
+
+async def test_an_account_is_asked_by_its_name() -> None:
+    left = b'{"credits":{"available":7,"subscription":10}}'
+    asker = ScriptedAsker({("v2", KEY.id): ok, ("v2", OTHER.id): lambda: ok(left)})
+    desk: AccountDesk = PhotoroomDesk(asker, KeyRing((KEY, OTHER)))
+    assert AccountState(7000, 10_000, "") == await desk.ask(OTHER.account_id)
+    assert STATE == await desk.ask(KEY.account_id)
+    with pytest.raises(UpstreamUnavailable):
+        await desk.ask("nobody's")
+    assert [("v2", OTHER.id), ("v2", KEY.id)] == asker.asked
+
+
+async def test_the_key_that_answered_last_is_asked_first() -> None:
+    asker = ScriptedAsker({("v2", "k1"): unreachable, ("v2", "k2"): ok})
+    desk = PhotoroomDesk(asker, KeyRing((KEY, SECOND)))
+    for _ in range(3):
+        assert STATE == await desk.ask(KEY.account_id)
+    assert [("v2", "k1"), *[("v2", "k2")] * 3] == asker.asked
+
+
+async def test_after_a_key_that_hung_the_next_one_is_asked() -> None:
+    asker = ScriptedAsker({("v2", "k1"): ok, ("v2", "k2"): ok})
+    asker.go.clear()
+    desk = PhotoroomDesk(asker, KeyRing((KEY, SECOND)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await desk.ask(KEY.account_id)
+    asker.go.set()
+    assert STATE == await desk.ask(KEY.account_id)
+    assert [("v2", "k1"), ("v2", "k2")] == asker.asked
+
+
+async def test_when_no_key_gets_an_answer_each_was_asked_once() -> None:
+    asker = ScriptedAsker({("v2", "k1"): unreachable, ("v2", "k2"): unreachable})
+    with pytest.raises(UpstreamUnavailable):
+        await PhotoroomDesk(asker, KeyRing((KEY, SECOND))).ask(KEY.account_id)
     assert [("v2", "k1"), ("v2", "k2")] == asker.asked
 
 
@@ -204,13 +263,13 @@ async def test_an_older_state_bridges_a_failure_of_ten_minutes() -> None:
     asker = ScriptedAsker({("v2", "k1"): ok})
     clock = HandClock()
     source = reader(asker, clock=clock)
-    await source.account()
+    await source.account(TENANT)
     asker.answers["v2", "k1"] = unreachable
     clock.now += STALE - 1
-    assert STATE == await source.account()
+    assert STATE == await source.account(TENANT)
     clock.now += 1
     with pytest.raises(UpstreamUnavailable) as caught:
-        await source.account()
+        await source.account(TENANT)
     assert PAUSE == caught.value.retry_after
 
 
@@ -220,11 +279,11 @@ async def test_after_a_failure_it_is_not_asked_at_once() -> None:
     source = reader(asker, clock=clock)
     for _ in range(3):
         with pytest.raises(UpstreamUnavailable):
-            await source.account()
+            await source.account(TENANT)
     assert 1 == len(asker.asked)
     clock.now += PAUSE
     asker.answers["v2", "k1"] = ok
-    assert STATE == await source.account()
+    assert STATE == await source.account(TENANT)
 
 
 async def test_when_the_keys_are_replaced_the_account_of_the_first_is_told() -> None:
@@ -232,11 +291,11 @@ async def test_when_the_keys_are_replaced_the_account_of_the_first_is_told() -> 
     asker = ScriptedAsker({("v2", KEY.id): ok, ("v2", OTHER.id): lambda: ok(left)})
     ring = KeyRing((KEY,))
     source = AccountReader(asker, ring, clock=HandClock())
-    assert STATE == await source.account()
+    assert STATE == await source.account(TENANT)
     ring.replace((UpstreamKey(KEY.id, "sk_rotated", KEY.account_id),))
-    assert STATE == await source.account()
+    assert STATE == await source.account(TENANT)
     ring.replace((OTHER, KEY))
-    assert AccountState(7000, 10_000, "") == await source.account()
+    assert AccountState(7000, 10_000, "") == await source.account(TENANT)
     assert [("v2", KEY.id), ("v2", OTHER.id)] == asker.asked
 
 
@@ -248,7 +307,7 @@ async def test_over_http_the_live_key_asks_the_edit_origin() -> None:
     async with serve(account) as server:
         configured = settings(server.url, segment_url="http://127.0.0.1:1")
         async with PhotoroomClient(configured) as client:
-            assert STATE == await AccountReader(client, KeyRing(configured.keys)).account()
+            assert STATE == await AccountReader(client, KeyRing(configured.keys)).account(TENANT)
     head = server.heads[0].decode()
     assert head.startswith("GET /v2/account HTTP/1.1\r\n")
     assert f"x-api-key: {KEY.secret}\r\n" in head

@@ -34,7 +34,7 @@ from gateway.emulator import (
     Wrong,
 )
 from gateway.ports import Purchase
-from gateway.upstream.account import AccountReader
+from gateway.upstream.account import PhotoroomDesk
 from gateway.upstream.client import PhotoroomClient
 from gateway.upstream.keychain import Keychain
 from gateway.upstream.keyring import KeyRing
@@ -211,7 +211,7 @@ async def test_the_account_is_read_to_the_thousandth() -> None:
     async with emulated() as (_, client):
         for _ in range(6):
             await client.send(cut_out(), KEYS[0])
-        state = await AccountReader(client, KeyRing(KEYS)).account()
+        state = await PhotoroomDesk(client, KeyRing(KEYS)).ask(KEYS[0].account_id)
     assert AccountState(998_800, 1_000_000, "plus") == state
 
 
@@ -220,6 +220,6 @@ async def test_an_old_price_plan_is_read_from_v1() -> None:
         AccountSettings("a1", (KeySettings("k1", KEYS[0].secret),), available=7, old_pricing=True)
     ]
     async with emulated(accounts=accounts) as (emulator, client):
-        state = await AccountReader(client, KeyRing(KEYS)).account()
-        assert {"GET /v2/account": 1, "GET /v1/account": 1} == dict(emulator.bill.requests)
+        state = await PhotoroomDesk(client, KeyRing(KEYS)).ask(KEYS[0].account_id)
+        assert {"GET /v2/account": 1, "GET /v1/account": 1} == dict(emulator.bill.questions)
     assert 7000 == state.available_milli

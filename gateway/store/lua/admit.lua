@@ -99,10 +99,10 @@ local attempt, life = tonumber(ARGV[12]), tonumber(ARGV[11])
 -- The key that may serve, else the word that says why none does, and the ms to wait.
 local function find_key(call)
   local trouble = trouble_ahead(root, id, call, ms)
-  if trouble > 0 then
-    return nil, 'trouble', trouble
-  end
   local one, wait = choose(root, cjson.decode(ARGV[13]), call, ms)
+  if trouble > 0 then
+    return nil, 'trouble', math.max(trouble, one and 0 or wait)
+  end
   return one, 'no key', wait
 end
 
@@ -135,7 +135,7 @@ end
 hold.attempt = attempt
 if ARGV[13] ~= '' then
   local call = cjson.decode(ARGV[14])
-  call.operation, call.life = ARGV[4], life
+  call.operation, call.goes_on = ARGV[4], again
   local one, word, wait = find_key(call)
   if not one then
     return answer(word, wait)

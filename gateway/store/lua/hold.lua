@@ -6,7 +6,8 @@
 --   seq:<replica>             how many of the replica's calls the books have taken in
 --   hold:<id>                 a hold: state, tenant, operation, cost, start and end of its period, time up to
 --                             which it is waited for, number of the attempt, its key, account and price in
---                             images (`-` without a key); in a line, apart by spaces. Kept an hour when resolved
+--                             images (`-` without a key); in a line, apart by spaces. Kept an hour
+--                             once it has lapsed, is posted or voided
 --   holds                     sorted set of the open holds by that time
 --   slots:<tenant>            the same for one tenant: its calls under way
 --   bucket:<tenant>           its edit rate: the time in microseconds at which the bucket is full again
@@ -70,23 +71,30 @@ local function note(root, id, hold)
 end
 
 -- The same for the account that serves the hold: its price is held, and then spent since the last poll.
+-- `spent` counts on for ever; `posts@` has what a poll may not know of yet (`polled.lua`).
 local IMAGES = { held = 'held', sent = 'held', posted = 'since', presumed = 'since' }
 
 local function move_images(root, id, hold, from, to, ms)
-  local account = root .. 'account:' .. hold.account
-  if IMAGES[from] ~= IMAGES[to] and hold.images > 0 then
-    if IMAGES[from] then
-      redis.call('HINCRBY', account, IMAGES[from], -hold.images)
+  local was, is = IMAGES[from], IMAGES[to]
+  if was == is or hold.images == 0 then
+    return
+  end
+  local account, posts = root .. 'account:' .. hold.account, root .. 'posts@' .. hold.account
+  local post = whole(hold.images) .. ' ' .. id
+  if was == 'held' then
+    redis.call('HINCRBY', account, 'held', -hold.images)
+  elseif was == 'since' then
+    redis.call('HINCRBY', account, 'spent', -hold.images)
+    if redis.call('ZREM', posts, post) == 1 then  -- else a poll has seen that it was not charged
+      redis.call('HINCRBY', account, 'since', -hold.images)
     end
-    if IMAGES[to] then
-      redis.call('HINCRBY', account, IMAGES[to], hold.images)
-    end
-    local post = whole(hold.images) .. ' ' .. id
-    if IMAGES[to] == 'since' then
-      redis.call('ZADD', root .. 'posts@' .. hold.account, ms, post)
-    elseif IMAGES[from] == 'since' then
-      redis.call('ZREM', root .. 'posts@' .. hold.account, post)
-    end
+  end
+  if is == 'held' then
+    redis.call('HINCRBY', account, 'held', hold.images)
+  elseif is == 'since' then
+    redis.call('HINCRBY', account, 'spent', hold.images)
+    redis.call('HINCRBY', account, 'since', hold.images)
+    redis.call('ZADD', posts, ms, post)
   end
 end
 
@@ -111,7 +119,7 @@ local function hold_move(root, id, hold, from, to, due, ms)
     end
   end
   hold.state, hold.due = to, due
-  local life = RESOLVED_MS
+  local life = to == 'presumed' and BUDGET_MS or RESOLVED_MS  -- an outcome may come late
   if is_open(to) then
     redis.call('ZADD', root .. 'slots:' .. hold.tenant, due, id)
     redis.call('ZADD', root .. 'holds', due, id)

@@ -12,6 +12,7 @@
 --   * A state that a hold is past, or has, changes nothing; `sent` of one that is sent is waited for anew.
 --   * A hold that these books do not know is written as it is told: they were emptied or taken back, or the
 --     replica has granted it on trust.
+--   * What an attempt has shown is said of its own key, and once.
 local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
 local root = KEYS[1]
@@ -23,19 +24,41 @@ local answer = { gen, seq, us }
 if gen == '' then
   return answer
 end
+
+-- Whether the attempt is a later one than these books know of, or went with another key: the replica has
+-- chosen it by itself, while they could not be heard.
+local function is_news(hold, told)
+  return told.attempt > hold.attempt or
+    (told.attempt == hold.attempt and told.key ~= hold.key and hold.key ~= '-')
+end
+
+local function change_key(id, hold, told)
+  if is_open(hold.state) then
+    free_key(root, id, hold)
+    if told.images > 0 then
+      redis.call('HINCRBY', root .. 'account:' .. told.account, 'held', told.images)
+    end
+  end
+  hold.attempt, hold.key, hold.account, hold.images = told.attempt, told.key, told.account, told.images
+end
+
 sweep(root, ms, tonumber(ARGV[2]))
 for i = 3, #ARGV, 13 do
   local id, state = ARGV[i], ARGV[i + 1]
-  local hold = hold_read(root, id)
-  local from = hold and hold.state
-  hold = hold or {
+  local told = {
     tenant = ARGV[i + 2], operation = ARGV[i + 3], cost = tonumber(ARGV[i + 4]),
     start = ARGV[i + 5], stop = ARGV[i + 6], attempt = tonumber(ARGV[i + 8]),
     key = ARGV[i + 9], account = ARGV[i + 10], images = tonumber(ARGV[i + 11]),
   }
+  local hold = hold_read(root, id) or told
+  local from = hold.state
+  if from ~= 'presumed' and may_be(from, state) and is_news(hold, told) then
+    change_key(id, hold, told)
+  end
   if may_be(from, state) or (from == 'sent' and state == 'sent') then
     hold_move(root, id, hold, from, state, ms + tonumber(ARGV[i + 7]), ms)
-    if ARGV[i + 12] ~= '' and hold.key ~= '-' then
+    local is_its_own = hold.key ~= '-' and hold.key == told.key and hold.attempt == told.attempt
+    if ARGV[i + 12] ~= '' and is_its_own and from ~= state then
       judge(root, hold, cjson.decode(ARGV[i + 12]), ms)
     end
   end

@@ -16,9 +16,10 @@ from gateway.domain.calls import Call
 from gateway.domain.edit import Operation
 from gateway.domain.errors import GatewayError, InternalError, Violation
 from gateway.domain.violations import Code
-from gateway.ports import AdminAuthenticator, Administration
+from gateway.ports import AdminAuthenticator, Administration, KeyDesk
 from gateway.transport.codec import SHA256
 from gateway.transport.rpc.envelope import EnvelopeError, open_envelope
+from gateway.transport.rpc.key_messages import keys_message
 from gateway.v1 import admin_service_pb2 as messages
 
 __all__ = ["AdminDesk", "AdminDoor"]
@@ -39,6 +40,7 @@ class AdminDesk:
 
     authenticator: AdminAuthenticator
     administration: Administration
+    keys: KeyDesk
     scopes: Mapping[str, str]
 
 
@@ -70,6 +72,39 @@ class AdminDoor:
             line |= {"target": request.credential_sha256[:_SHORT], "owner": owner}
             await self._desk.administration.revoke(credential)
         return messages.RevokeCredentialResponse(owner=owner)
+
+    async def list_keys(self, raw: bytes, call: Call) -> messages.ListKeysResponse:
+        """Tell how the upstream keys stand."""
+        with _audited(call) as line:
+            await self._authenticate(call, line)
+            open_envelope(raw, messages.ListKeysRequest)
+            return keys_message(await self._desk.keys.state())
+
+    async def drain_key(self, raw: bytes, call: Call) -> messages.DrainKeyResponse:
+        """Let no call begin with a key."""
+        with _audited(call) as line:
+            await self._authenticate(call, line)
+            request = open_envelope(raw, messages.DrainKeyRequest)
+            names = self._named(request.key_id, line)
+            await self._desk.keys.drain(names)
+        return messages.DrainKeyResponse(fingerprints=names)
+
+    async def resume_key(self, raw: bytes, call: Call) -> messages.ResumeKeyResponse:
+        """Let calls begin with a key again."""
+        with _audited(call) as line:
+            await self._authenticate(call, line)
+            request = open_envelope(raw, messages.ResumeKeyRequest)
+            names = self._named(request.key_id, line)
+            await self._desk.keys.resume(names)
+        return messages.ResumeKeyResponse(fingerprints=names)
+
+    def _named(self, key_id: str, line: dict[str, object]) -> tuple[str, ...]:
+        """Return the fingerprints of the key of that id. Raises EnvelopeError."""
+        names = self._desk.keys.named(key_id)
+        if not names:
+            raise _wrong("key_id", Code.NOT_ALLOWED, "is the id of no upstream key")
+        line |= {"target": key_id, "fingerprints": list(names)}
+        return names
 
     async def _authenticate(self, call: Call, line: dict[str, object]) -> None:
         admin = await self._desk.authenticator.authenticate_admin(call.credential)

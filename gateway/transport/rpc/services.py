@@ -96,6 +96,9 @@ def rpc_handlers(
         {
             "PurgeCache": unary(admin_door.purge_cache, "purge"),
             "RevokeCredential": unary(admin_door.revoke_credential, "revoke"),
+            "ListKeys": unary(admin_door.list_keys, "list_keys"),
+            "DrainKey": unary(admin_door.drain_key, "drain_key"),
+            "ResumeKey": unary(admin_door.resume_key, "resume_key"),
         },
     )
     return tuple(
