@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -106,12 +106,12 @@ async def running_gateway(
         settings = upstream_settings(config)
         client = await stack.enter_async_context(PhotoroomClient(settings))
         ring = KeyRing(settings.keys, kept=_grace(config))
-        rotation = KeyRotation(config.upstream.pool, client, backing.keys, ring, pool)
         keys = HashedKeys(
             config.tenants_by_credential(), config.admins_by_credential(), denied=backing.marks
         )
-        reloader = Reloader(config, _reloadable(keys, rotation), metrics)
         accounts = _accounts(config, backing, client, ring, pool)
+        rotation = _rotation(backing, client, ring, pool, _opening(accounts))
+        reloader = Reloader(config, _reloadable(keys, rotation), metrics)
         pipeline = Pipeline(
             authenticator=keys,
             gate=backing.gate,
@@ -150,6 +150,27 @@ def _accounts(
     if backing.accounts is None:
         return AccountReader(client, ring)
     return Poller(backing.accounts, PhotoroomDesk(client, ring), pool, config.upstream.rhythm)
+
+
+def _rotation(
+    backing: Backing,
+    client: PhotoroomClient,
+    ring: KeyRing,
+    pool: Pool,
+    is_open: Callable[[str], bool],
+) -> KeyRotation:
+    return KeyRotation(pool.accounts, client, backing.keys, ring, pool, is_open=is_open)
+
+
+def _opening(accounts: Poller | AccountReader) -> Callable[[str], bool]:
+    """Return what tells whether an account may serve: where they are polled, it was polled once."""
+    if isinstance(accounts, AccountReader):
+        return lambda _: True
+
+    def is_open(account: str) -> bool:
+        return any(one.account.id == account and one.word for one in accounts.standings)
+
+    return is_open
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ class Verdict(enum.StrEnum):
     key is not used any more. `MASKED` (403 for this alone): not for this operation, for an hour.
     `EXHAUSTED` (402): the account is empty until a poll says otherwise. `THROTTLED` (429): the key waits;
     its account, when two of its keys meet it together. `FAILED` (5xx, no answer): the endpoint has
-    trouble, once a digest. `NOTHING`: it does not tell.
+    trouble, once a digest. `REFUSED`: two keys were forbidden this edit, so it is not the keys. `NOTHING`: it does not tell.
     """
 
     NOTHING = "nothing"
@@ -40,14 +40,19 @@ class Verdict(enum.StrEnum):
     EXHAUSTED = "exhausted"
     THROTTLED = "throttled"
     FAILED = "failed"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A verdict; `wait` are the seconds for which a throttled key is left alone."""
+    """A verdict; `wait` are the seconds for which a throttled key is left alone.
+
+    `masks` are keys that were forbidden what this one has served.
+    """
 
     verdict: Verdict = Verdict.NOTHING
     wait: float = 0.0
+    masks: tuple[str, ...] = ()
 
 
 NOTHING_SEEN = Seen()

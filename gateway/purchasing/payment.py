@@ -88,8 +88,21 @@ class _Course:
     budget: RetryBudget
     draw: Callable[[], float]
     attempts: int = 1
-    forbidden: int = 0
     tried: set[str] = field(default_factory=set)
+    suspects: list[str] = field(default_factory=list)
+
+    def served(self) -> Seen:
+        """What a success shows: whoever was forbidden the same call may not do it."""
+        return Seen(Verdict.SERVED, masks=tuple(self.suspects))
+
+    def suspect(self, key: str) -> Seen:
+        """What a 403 shows of a key that is known: nothing yet; the second one, that it is the edit's."""
+        self.suspects.append(key)
+        return Seen(Verdict.REFUSED) if self._is_refused else NOTHING_SEEN
+
+    @property
+    def _is_refused(self) -> bool:
+        return len(self.suspects) >= _MOST_FORBIDDEN
 
     def wait_after(self, error: GatewayError, key: str) -> float | None:
         """Seconds to wait before the next attempt; None: there is none.
@@ -99,8 +112,7 @@ class _Course:
         """
         if isinstance(error, KeyTrouble):
             self.tried.add(key)
-            self.forbidden += isinstance(error, KeyForbidden)
-            return None if self.forbidden >= _MOST_FORBIDDEN else 0.0
+            return None if self._is_refused else 0.0
         if not isinstance(error, UpstreamUnreachable | UpstreamFailed):
             return None
         self.attempts += 1
@@ -159,12 +171,12 @@ class Payment:
                     answer = await self.upstream.buy(purchase, hold.key.key)
                 except GatewayError as error:
                     settlement = _SETTLED[error.ending]
-                    seen = await self._seen(error, hold)
+                    seen = await self._seen(error, hold, course)
                     wait = course.wait_after(error, hold.key.key)
                     if wait is None:
                         raise _public(error) from None
                 else:
-                    settlement, seen = Settlement.POSTED, Seen(Verdict.SERVED)
+                    settlement, seen = Settlement.POSTED, course.served()
                     return answer
                 await self.sleep(wait)
                 hold = await self.admission.again(claim, hold, seen, frozenset(course.tried))
@@ -172,10 +184,11 @@ class Payment:
         finally:
             self.admission.settle(hold, settlement, seen)
 
-    async def _seen(self, error: GatewayError, hold: Hold) -> Seen:
+    async def _seen(self, error: GatewayError, hold: Hold, course: _Course) -> Seen:
         if isinstance(error, KeyForbidden):
-            forbidden = await self.check.is_forbidden(hold.key.key)
-            return Seen(Verdict.FORBIDDEN if forbidden else Verdict.MASKED)
+            key = hold.key.key
+            dead = await self.check.is_forbidden(key)
+            return Seen(Verdict.FORBIDDEN) if dead else course.suspect(key)
         wait = _DEFAULT_WAIT if error.retry_after is None else error.retry_after
         return Seen(_SHOWN.get(type(error), Verdict.NOTHING), wait + _MARGIN)
 

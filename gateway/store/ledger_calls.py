@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from gateway.domain.keys import NOTHING_SEEN, KeyGrant, Seen, Verdict
@@ -27,6 +29,8 @@ __all__ = [
 
 HELD_MS: Final = 10_000
 """Milliseconds after which a hold that was not sent lapses."""
+
+_HOUR: Final = 3600
 
 _SWEPT: Final = 100
 """Open holds that one call resolves because nobody waits for them any more."""
@@ -124,7 +128,6 @@ class LedgerCalls:
         """
         limits = claim.tenant.limits
         rate = limits.edits
-        periods = [edge for p in months_around(now, limits.zone) for edge in (p.start, p.end)]
         arguments = (
             self.replica,
             claim.id,
@@ -141,7 +144,7 @@ class LedgerCalls:
             keys,
             _facts(claim.traits, attempt.tried) if keys else "",
             _shown(claim.traits, attempt.seen),
-            *periods,
+            *_months(limits.zone, int(now // _HOUR)),
         )
         return ScriptCall(self.scripts.admit, (LEDGER_ROOT,), arguments)
 
@@ -196,6 +199,14 @@ def _standing(words: Sequence[int]) -> tuple[Spent, int]:
     return Spent(Period(start, end), settled, held), full_at
 
 
+@lru_cache(maxsize=64)
+def _months(zone: tzinfo, hour: int) -> tuple[int, ...]:
+    """Start and end of each month around an hour since the epoch: all of its moments are in them."""
+    return tuple(
+        edge for month in months_around(hour * _HOUR, zone) for edge in (month.start, month.end)
+    )
+
+
 def _facts(traits: CallTraits, tried: frozenset[str]) -> str:
     return json.dumps(
         {
@@ -214,6 +225,7 @@ def _shown(traits: CallTraits, seen: Seen) -> str:
         {
             "verdict": seen.verdict,
             "wait": round(seen.wait * 1000),
+            "masks": seen.masks,
             "sandbox": traits.sandbox,
             "digest": traits.digest,
             "template": traits.template,

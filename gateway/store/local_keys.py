@@ -1,4 +1,8 @@
-"""Choice of keys by this process's own memory: where there is no Redis, or while it is away."""
+"""Choice of keys by this process's own memory: where there is no Redis, or while it is away.
+
+The choice is that of `lua/keys.lua`. What needs the word of others is left out: what the accounts have
+left, who serves a template, and the trouble of endpoints and edits.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.domain.edit import Operation
 from gateway.domain.keys import NO_KEY, KeyGrant, Seen, Verdict
@@ -16,16 +21,29 @@ from gateway.store.refusals import no_key
 
 __all__ = ["LocalKeys"]
 
-_MASK = 3600.0
-"""Seconds for which a key that was forbidden an operation is not asked for it."""
+_MASK: Final = 3600.0
+"""Seconds for which a key that was forbidden what another one serves is not asked for it."""
 
-_EXHAUSTED = 60.0
+_EXHAUSTED: Final = 60.0
 """Seconds for which an exhausted account is not asked: nobody polls it here."""
+
+_TOGETHER: Final = 1.0
+"""Two keys throttled within so many seconds: it is their account."""
+
+_PLACE: Final = 0.25
+"""Seconds after which to look again for a place among the open calls of a key."""
+
+_MARGIN: Final = 1.02
+"""Of a window: calls arrive later than they are admitted, some more than others."""
 
 
 @dataclass(slots=True)
 class LocalKeys:
-    """What this process has seen of the keys. `wall` tells seconds; of each rate it uses `share()`."""
+    """What this process has seen of the keys. `wall` tells seconds; of each bound it uses `share()`.
+
+    `calls` are by key and by account, the times at which each was granted lately; `open` the holds of
+    each key; `closed` up to when a key or an account is left alone, and in what.
+    """
 
     pool: Pool
     wall: Callable[[], float]
@@ -33,6 +51,7 @@ class LocalKeys:
     calls: dict[str, deque[float]] = field(default_factory=dict)
     open: dict[str, set[str]] = field(default_factory=dict)
     closed: dict[tuple[str, str], float] = field(default_factory=dict)
+    throttled: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
 
     def choose(
         self,
@@ -42,22 +61,26 @@ class LocalKeys:
         traits: CallTraits,
         tried: frozenset[str] = frozenset(),
     ) -> KeyGrant:
-        """Return the key that can take most calls, the first of several. Raises UpstreamUnavailable."""
+        """Return the key that can take most calls, the least loaded one of several, none of `tried`.
+
+        Raises UpstreamUnavailable, with the wait until a key can take the next call, a tried one too.
+        """
         if not self.pool.accounts:
             return NO_KEY
         best: Candidate | None = None
-        most, first = 0.0, math.inf
+        most, first = (0.0, 0), math.inf
         for one in self.pool.keys(tenant, operation):
-            if one.key in tried:
-                continue
-            wait = self._closed_for(one, operation, traits)
-            left = self._left(one)
-            if wait <= 0 and left > most:
-                best, most = one, left
-            first = min(first, max(wait, self._full_for(one)))
+            wait = self._wait(one, operation, traits)
+            if wait > 0:
+                first = min(first, wait)
+            elif one.key not in tried:
+                mine = self._calls_left(one), -len(self.open.get(one.key, ()))
+                if best is None or mine > most:
+                    best, most = one, mine
         if best is None:
             raise no_key(first if math.isfinite(first) else None)
-        self.calls.setdefault(best.key, deque()).append(self.wall())
+        for name in (best.key, _account(best.account)):
+            self.calls.setdefault(name, deque()).append(self.wall())
         self.open.setdefault(best.key, set()).add(hold_id)
         return KeyGrant(best.key, best.account, 0 if traits.sandbox else best.price)
 
@@ -68,41 +91,74 @@ class LocalKeys:
         match seen.verdict:
             case Verdict.REJECTED | Verdict.FORBIDDEN:
                 self.closed[key.key, ""] = math.inf
-            case Verdict.MASKED:
-                self.closed[key.key, hold.operation.value] = now + _MASK
-            case Verdict.EXHAUSTED:
-                self.closed[key.account, "account"] = now + _EXHAUSTED
+            case Verdict.SERVED:
+                self.closed.pop((key.key, ""), None)
+                for other in seen.masks:
+                    self.closed[other, hold.operation.value] = now + _MASK
+            case Verdict.EXHAUSTED if not hold.traits.sandbox:
+                self.closed[_account(key.account), ""] = now + _EXHAUSTED
             case Verdict.THROTTLED:
-                self.closed[key.key, _quota(hold.traits)] = now + seen.wait
+                self._throttle(key, _quota(hold.traits), now, seen.wait)
 
-    def _closed_for(self, one: Candidate, operation: Operation, traits: CallTraits) -> float:
+    def _throttle(self, key: KeyGrant, quota: str, now: float, wait: float) -> None:
+        account = _account(key.account)
+        other, at = self.throttled.get((account, quota), (key.key, 0.0))
+        self.throttled[account, quota] = key.key, now
+        together = other != key.key and now - at <= _TOGETHER
+        for name in (key.key, account) if together else (key.key,):
+            self.closed[name, quota] = max(now + wait, self.closed.get((name, quota), 0.0))
+
+    def _wait(self, one: Candidate, operation: Operation, traits: CallTraits) -> float:
+        """Seconds until the key can take a call, as far as they are known; zero or less: it can now."""
         if one.key in self.pool.off:
             return math.inf
-        names = [(one.key, ""), (one.key, operation.value), (one.key, _quota(traits))]
+        account, quota = _account(one.account), _quota(traits)
+        names = [(one.key, ""), (one.key, operation.value), (one.key, quota), (account, quota)]
         if not traits.sandbox:
-            names.append((one.account, "account"))
-        return max(self.closed.get(name, 0.0) for name in names) - self.wall()
+            names.append((account, ""))
+        waits = [self.closed.get(name, 0.0) - self.wall() for name in names]
+        waits += [self._full_for(*rate) for rate in self._rates(one)]
+        if self._places_left(one) < 1:
+            waits.append(_PLACE)
+        return max(waits)
 
-    def _most(self, one: Candidate) -> int:
-        return max(1, math.floor(one.calls * self.share()))
+    def _rates(self, one: Candidate) -> list[tuple[str, int, float]]:
+        """What bounds the key: a log of calls, how many of them there may be, in how many seconds."""
+        rates = [(one.key, self._share_of(one.calls), one.window / 1000 * _MARGIN)]
+        if one.account_calls:
+            window = one.account_window / 1000 * _MARGIN
+            rates.append((_account(one.account), self._share_of(one.account_calls), window))
+        return rates
 
-    def _left(self, one: Candidate) -> float:
-        """How many calls the key can take now."""
-        log, since = self.calls.setdefault(one.key, deque()), self.wall() - one.window / 1000
+    def _calls_left(self, one: Candidate) -> float:
+        left = [most - len(self._log(name, window)) for name, most, window in self._rates(one)]
+        return min(*left, self._places_left(one))
+
+    def _places_left(self, one: Candidate) -> float:
+        if one.places < 0:
+            return math.inf
+        return self._share_of(one.places) - len(self.open.get(one.key, ()))
+
+    def _full_for(self, name: str, most: int, window: float) -> float:
+        """Seconds until there is room in a window again."""
+        log = self._log(name, window)
+        return log[-most] + window - self.wall() if len(log) >= most else 0.0
+
+    def _log(self, name: str, window: float) -> deque[float]:
+        log, since = self.calls.setdefault(name, deque()), self.wall() - window
         while log and log[0] <= since:
             log.popleft()
-        left: float = self._most(one) - len(log)
-        if one.places >= 0:
-            places = max(1, math.floor(one.places * self.share()))
-            left = min(left, places - len(self.open.get(one.key, ())))
-        return left
+        return log
 
-    def _full_for(self, one: Candidate) -> float:
-        """Seconds until the window of a key has room again."""
-        log, most = self.calls.get(one.key, deque()), self._most(one)
-        return log[-most] + one.window / 1000 - self.wall() if len(log) >= most else 0.0
+    def _share_of(self, bound: int) -> int:
+        return max(1, math.floor(bound * self.share()))
+
+
+def _account(name: str) -> str:
+    """What an account is called where keys are named too."""
+    return f"@{name}"
 
 
 def _quota(traits: CallTraits) -> str:
     """A key and its sandbox twin have quotas of their own."""
-    return "cool:sandbox" if traits.sandbox else "cool"
+    return "sandbox" if traits.sandbox else "live"

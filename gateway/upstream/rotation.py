@@ -1,15 +1,16 @@
 """Takes upstream keys in and out while calls go on.
 
 A key that a change of the configuration brings is used once the upstream has answered for it. One that
-it takes out begins no call any more, and finishes those under way; but it goes on until each key that
-came with the change was asked once, and for as long as its account has no other.
+it takes out begins no call any more, and those under way finish with it. But it goes on for a moment:
+until each key that came was asked once, and each account that came is open for calls. And it goes on for
+as long as its account would have no other key; if the account is gone too, as nothing else would serve.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -61,7 +62,8 @@ class KeyRotation:
     """Keeps `ring` and `choice` at the keys that are used. Those it begins with are used unasked.
 
     `run` asks the upstream, and has to go on for as long as keys may come; `marks` tells all replicas
-    what it heard.
+    what it heard. `is_open` says whether an account may serve: it may have to say first what it has.
+    `moment` is in seconds: an account call, or the first poll of an account, takes less.
     """
 
     def __init__(
@@ -72,13 +74,19 @@ class KeyRotation:
         ring: KeyRing,
         choice: KeyChoice,
         *,
+        is_open: Callable[[str], bool] = lambda _: True,
+        moment: float = 15.0,
         pause: float = 1.0,
     ) -> None:
         self._asker = asker
         self._marks = marks
         self._ring = ring
         self._choice = choice
+        self._is_open = is_open
+        self._moment = moment
         self._pause = pause
+        self._moment_ends = 0.0
+        self._not_open: frozenset[str] = frozenset()
         self._configured = _places(accounts, ring.keys)
         self._leaving: dict[str, _Place] = {}
         # Configured and not used, with what was last heard of it; None: it was not asked yet.
@@ -90,6 +98,9 @@ class KeyRotation:
         used = self._used() | self._leaving
         self._configured = _places(accounts, keys)
         now = {account.id: account for account in accounts}
+        came = now.keys() - {place.account.id for place in used.values()}
+        self._not_open = (self._not_open & now.keys()) | came
+        self._moment_ends = asyncio.get_running_loop().time() + self._moment
         self._unused = {
             name: self._unused.get(name) for name in self._configured if name not in used
         }
@@ -107,8 +118,10 @@ class KeyRotation:
         while True:
             self._changed.clear()
             await asyncio.gather(*(self._ask(self._configured[name]) for name in self._unused))
+            if self._leaving:
+                self._put_in_force()
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause if self._unused else None):
+                async with asyncio.timeout(pause if self._unused or self._leaving else None):
                     await self._changed.wait()
             pause = self._pause if self._changed.is_set() else min(2 * pause, _LONGEST_PAUSE)
 
@@ -140,6 +153,7 @@ class KeyRotation:
 
     def _put_in_force(self) -> None:
         used = self._used()
+        self._not_open = frozenset(one for one in self._not_open if not self._is_open(one))
         staying = {name: place for name, place in self._leaving.items() if self._stays(place, used)}
         for name in self._leaving.keys() - staying:
             _log.info("an upstream key was taken out", extra=self._leaving[name].said())
@@ -154,11 +168,15 @@ class KeyRotation:
 
     def _stays(self, leaving: _Place, used: Mapping[str, _Place]) -> bool:
         """Whether a key that was taken out goes on: see the module."""
-        if None in self._unused.values():
+        is_settling = None in self._unused.values() or self._not_open
+        if is_settling and asyncio.get_running_loop().time() < self._moment_ends:
             return True
         account = leaving.account.id
         is_kept = any(place.account.id == account for place in self._configured.values())
-        return not any(place.account.id == account or not is_kept for place in used.values())
+        return not any(
+            place.account.id == account if is_kept else place.account.id not in self._not_open
+            for place in used.values()
+        )
 
 
 def _places(accounts: Iterable[PoolAccount], keys: Iterable[UpstreamKey]) -> dict[str, _Place]:

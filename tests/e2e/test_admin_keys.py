@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 import pytest
@@ -19,6 +19,7 @@ from tests.e2e.canaries import recorded_log
 from tests.e2e.fleet import ADMIN_KEY, WITHIN, admin, failure, fleet
 from tests.e2e.harness import World, key_pair
 from tests.e2e.metric_lines import counted
+from tests.e2e.redis_texts import all_of
 from tests.servers.fixtures import StartServer
 from tests.support.leak_watch import leaks
 
@@ -29,15 +30,12 @@ ADMIN = key_pair(ADMIN_KEY)
 _USABLE = messages.KEY_CONDITION_USABLE
 
 
-def emulated(
-    *, calls: int | None = None, statuses: dict[str, int] | None = None
-) -> EmulatorSettings:
-    """Three keys of one account."""
-    statuses = statuses or {}
+def emulated(**statuses: int) -> EmulatorSettings:
+    """Three keys of one account, some of which answer every call with a status."""
     keys = tuple(
-        KeySettings(name, secret, status=statuses.get(name)) for name, secret in SECRETS.items()
+        KeySettings(name, secret, 60, statuses.get(name)) for name, secret in SECRETS.items()
     )
-    return EmulatorSettings(accounts=(AccountSettings("plus", keys, requests_per_window=calls),))
+    return EmulatorSettings(accounts=(AccountSettings("plus", keys),))
 
 
 @dataclass(slots=True)
@@ -154,7 +152,8 @@ async def test_what_a_call_has_shown_of_a_key_is_told_and_resumed(
     condition, is_right = SHOWN[status]
     async with fleet(2, start_server().url, settings=emulated()) as worlds:
         asker = Asker(worlds)
-        worlds[0].emulator.faults.add(FaultRule(key="k2", status=status, wait_s=3600))
+        fault = FaultRule(key="k2", status=status, wait_s=3600)
+        worlds[0].emulator.faults.add(fault, replace(fault, operation="account"))
         await asker.keys(3)
         for w in worlds:
             found = (await keys_of(w))["k2"]
@@ -264,12 +263,12 @@ async def test_keys_are_known_by_fingerprints_alone_in_answers_logs_metrics_and_
     start_server: StartServer,
 ) -> None:
     server = start_server()
-    async with fleet(1, server.url, settings=emulated(statuses={"k3": 401})) as [w]:
+    async with fleet(1, server.url, settings=emulated(k3=401)) as [w]:
         with recorded_log() as log:
             await Asker([w]).keys(3)
             await drain(w, "k1")
             answer = await admin(w).ListKeys(messages.ListKeysRequest(), metadata=ADMIN)
-        kept = all_of_redis(server.admin)
+        kept = all_of(server)
         found = await counted(w, "gateway_key_usable", "key", "account")
     assert {("k1", "plus"): 1.0, ("k2", "plus"): 1.0, ("k3", "plus"): 1.0} == found
     assert [] == leaks(str(answer), log.getvalue(), *kept)
@@ -277,13 +276,3 @@ async def test_keys_are_known_by_fingerprints_alone_in_answers_logs_metrics_and_
         name = fingerprint(secret).encode()
         assert any(name in text for text in kept)
         assert name.decode() in str(answer)
-
-
-def all_of_redis(command: Callable[..., object]) -> list[bytes]:
-    """Every name and value of a server, as it keeps them."""
-    names = command("KEYS", "*")
-    assert isinstance(names, list)
-    return [
-        *names,
-        *(dumped for name in names if isinstance(dumped := command("DUMP", name), bytes)),
-    ]

@@ -95,7 +95,7 @@ async def test_an_account_is_asked_upstream_once_for_many_callers() -> None:
             assert 200 == (await w.request("GET", path)).status
         await w.accounts.GetAccount(GetAccountRequest(), metadata=key_pair())
 
-        assert {"GET /v2/account": 1} == dict(w.emulator.bill.requests)
+        assert {"GET /v2/account": 1} == dict(w.emulator.bill.questions)
 
 
 async def test_an_account_with_an_old_price_plan_is_shown_too() -> None:

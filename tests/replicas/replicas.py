@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _TIME_OUT = "2s"
+_MANY = 1_000_000
 _NO_LIMITS: Mapping[str, Any] = {}
 
 
@@ -82,14 +83,18 @@ async def fleet(
     """Run replicas on one Redis, or on one for state and one for the `cache`.
 
     Their tenants are those of CATALOG_KEY, which has the `limits`, and LAB_KEY; their administrator is
-    that of ADMIN_KEY. `time_out` is that of an upstream call.
+    that of ADMIN_KEY. `time_out` is that of an upstream call; the upstream key has no rate to speak of.
     """
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         urls = {"state_url": redis} | ({"cache_url": cache} if cache else {})
         tenants = [tenant("catalog", CATALOG_KEY, **limits), tenant("lab", LAB_KEY)]
         document = configuration(emulator, redis=urls, tenants=tenants, **ADMINS)
-        document["upstream"]["timeouts"] = {"edit": time_out, "generative": time_out}
+        upstream = document["upstream"]
+        upstream["timeouts"] = {"edit": time_out, "generative": time_out}
+        [account] = upstream["accounts"]
+        for key in account["keys"]:
+            key["requests_per_minute"] = _MANY
         numbers = count()
 
         async def start() -> Replica:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from itertools import cycle, islice, product
+from itertools import cycle
 from pathlib import Path
 
 import grpc
@@ -13,7 +12,8 @@ import grpc
 from gateway.emulator import FaultRule
 from tests.e2e.asks import edit_of
 from tests.e2e.test_refusals_kept import corrupt
-from tests.replicas.replicas import DOORS, Answer, Fleet, Replica, equal, fleet, until_followed
+from tests.replicas.edits import ways
+from tests.replicas.replicas import Answer, equal, fleet, until_followed
 from tests.servers.fixtures import StartServer
 
 CALLS = 500
@@ -34,11 +34,6 @@ REFUSED = {
     "rest": Answer("UPSTREAM_REFUSED", 400),
     "grpc": Answer("UPSTREAM_REFUSED", grpc.StatusCode.FAILED_PRECONDITION),
 }
-
-
-def ways(f: Fleet, calls: int) -> Iterator[tuple[Replica, str]]:
-    """That many calls over both doors of every replica in turn."""
-    return islice(cycle(product(f.replicas, DOORS)), calls)
 
 
 async def test_500_equal_calls_over_4_replicas_are_billed_once(

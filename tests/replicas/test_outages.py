@@ -26,6 +26,7 @@ from gateway.emulator import EmulatorSettings, LatencySettings
 from gateway.store.keyspace import TICK
 from tests.client.waiting import until
 from tests.e2e.asks import Ask, edit_of
+from tests.replicas.edits import colour
 from tests.replicas.replicas import DOORS, Answer, Fleet, fleet
 from tests.servers.cluster import Cluster
 from tests.servers.fixtures import StartServer
@@ -41,6 +42,8 @@ REPLICAS = 2
 PAUSE = 3.0
 PATIENCE = 90
 SETTINGS = EmulatorSettings(latency=LatencySettings(edit=(0.1, 0.7)))
+TRUSTED = {"emergency_images": 2 * EDITS * REPLICAS}
+"""Limits of a tenant that goes on without Redis: each replica has its share of 80 %."""
 
 
 @dataclass(slots=True)
@@ -79,11 +82,6 @@ class Numbers:
             for answer in answers:
                 corner = opened(answer.body).convert("RGB").crop((0, 0, 1, 1)).tobytes()
                 assert colour(number) == f"#{corner.hex()}"
-
-
-def colour(number: int) -> str:
-    """Far from the one of its neighbours."""
-    return f"#{(number * 5003 + 1) % 0x1000000:06x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +196,7 @@ async def test_no_wrong_picture_and_a_bounded_bill_when_redis_is(
     server = start_server(*options)
     trouble = Trouble(lambda: strike(server), at_once=strike is emptied)
     async with (
-        fleet(REPLICAS, tmp_path, server.url, settings=SETTINGS) as f,
+        fleet(REPLICAS, tmp_path, server.url, settings=SETTINGS, limits=TRUSTED) as f,
         asyncio.timeout(PATIENCE),
     ):
         await ride_out(f, picture, trouble)
@@ -210,7 +208,7 @@ async def test_no_wrong_picture_and_a_bounded_bill_when_sentinels_fail_over(
     trouble = Trouble(lambda: killed(sentinel_set.master()), heal=sentinel_set.heal)
     with healed(sentinel_set):
         async with (
-            fleet(REPLICAS, tmp_path, sentinel_set.url, settings=SETTINGS) as f,
+            fleet(REPLICAS, tmp_path, sentinel_set.url, settings=SETTINGS, limits=TRUSTED) as f,
             asyncio.timeout(PATIENCE),
         ):
             await ride_out(f, picture, trouble)
@@ -222,7 +220,7 @@ async def test_no_wrong_picture_and_a_bounded_bill_when_a_cluster_fails_over(
     trouble = Trouble(lambda: killed(of_the_board(redis_cluster)), heal=redis_cluster.heal)
     with healed(redis_cluster):
         async with (
-            fleet(REPLICAS, tmp_path, redis_cluster.url, settings=SETTINGS) as f,
+            fleet(REPLICAS, tmp_path, redis_cluster.url, settings=SETTINGS, limits=TRUSTED) as f,
             asyncio.timeout(PATIENCE),
         ):
             await ride_out(f, picture, trouble)

@@ -30,6 +30,9 @@ __all__ = ["RHYTHM", "AccountBench", "account", "word"]
 
 RHYTHM = Rhythm(every=60.0, soon=10.0, lag=120.0)
 START = 1_800_000_000_000
+_LONG = 1e6
+"""Seconds: no hold of a test is swept."""
+
 _PERIOD = Period(START - 10**9, START + 10**9)
 
 
@@ -114,7 +117,7 @@ class AccountBench:
     ) -> None:
         """Tell the ledger of a hold of the account."""
         grant = KeyGrant("k" * 16, of, images)
-        hold = Hold(name, "catalog", Operation.EDIT, 1000, 600.0, _PERIOD, key=grant)
+        hold = Hold(name, "catalog", Operation.EDIT, 1000, _LONG, _PERIOD, key=grant)
         calls = LedgerCalls("one", timed_ledger(self.clock), 0.75)
         self._twice(calls.settle([Entry(hold, state, "", 0.0, seen)]))
 

@@ -148,8 +148,7 @@ class Twin:
                 line = replace(line, attempt=hold.attempt, grant=hold.key)
             line = replace(line, state=state, due=self.now + _life(hold.seconds))
             self.books.lines[hold.id] = line
-            is_its_own = line.grant == hold.key != NO_KEY and line.attempt == hold.attempt
-            if is_its_own and before != state:
+            if line.grant == hold.key != NO_KEY and line.attempt == hold.attempt:
                 self._judge(line, seen, hold.traits)
 
     def free(self, claim: Claim, at: int) -> list[_Free]:
@@ -173,7 +172,7 @@ class Twin:
             return ahead, False
         ahead = max(ahead, max(fails) + PROBE - self.now)
         probe = self.books.lines.get(self.books.probes.get(claim.operation, ""))
-        is_out = probe is not None and probe.state in OPEN and probe.due > self.now
+        is_out = probe is not None and probe.state in OPEN
         if not ahead and is_out and self.books.probes[claim.operation] != claim.id:
             return SOON, False
         return ahead, True
@@ -265,6 +264,7 @@ class Twin:
         books, key, account = self.books, line.grant.key, line.grant.account
         match seen.verdict:
             case Verdict.SERVED:
+                books.masks |= {(other, line.operation): self.now + HOUR for other in seen.masks}
                 books.fails.pop(line.operation, None)
                 books.probes.pop(line.operation, None)
                 if traits.template:
@@ -277,6 +277,8 @@ class Twin:
                 books.exhausted[account] = self.now
             case Verdict.THROTTLED:
                 self._throttle(key, f"@{account}", traits.sandbox, self.now + round(seen.wait * 1000))
+            case Verdict.REFUSED:
+                books.bad[traits.digest] = (2, self.now)
             case Verdict.FAILED:
                 books.fails.setdefault(line.operation, {})[traits.digest] = self.now
                 times, at = books.bad.get(traits.digest, (0, 0))

@@ -27,7 +27,7 @@ SPENT = ("posted", "presumed")
 MAY_BECOME = {
     "held": ("held", "sent", "posted", "presumed", "voided"),
     "sent": ("sent", "posted", "presumed", "voided"),
-    "presumed": ("presumed", "posted", "voided"),
+    "presumed": ("sent", "presumed", "posted", "voided"),
     "posted": ("posted",),
     "voided": ("voided",),
 }

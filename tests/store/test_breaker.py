@@ -90,3 +90,20 @@ def test_a_probe_whose_caller_has_left_is_taken_over_by_the_next_call() -> None:
     assert circuit.admits()
     circuit.abandoned()
     assert circuit.admits()
+
+
+def test_an_outage_is_confirmed_by_a_probe_that_fails_and_not_by_calls_that_failed_together() -> (
+    None
+):
+    circuit, clock = opened()
+    circuit.failed()  # it was under way when the others failed
+    assert not circuit.is_confirmed
+    clock.now += 1.0
+    assert circuit.admits()
+    assert not circuit.is_confirmed
+    circuit.failed()
+    assert circuit.is_confirmed
+    clock.now += 1.0
+    assert circuit.admits()
+    circuit.succeeded()
+    assert not circuit.is_confirmed

@@ -27,34 +27,35 @@ from gateway.ports import CallTraits, Claim
 from gateway.store.ledger_calls import Attempt
 from tests.servers.process import Server
 from tests.store.keys_tools import ANY, KeyBench, a_claim, an_account, told
-from tests.store.keys_twin import SOON, Line, span
+from tests.store.keys_twin import OPEN, SOON, Line, span
 
 TENANTS = (ANY, ANY, Tenant("picky", accounts=frozenset({"a", "b"})), Tenant("dear"))
 STATES = ("sent", "posted", "voided", "presumed")
-SECONDS = 20.0
 NUMBERS = st.integers(0, 15)
-SEEN = st.builds(Seen, st.sampled_from(Verdict), st.sampled_from([0.5, 3.0, 14_783.0]))
+PICKS = st.integers(0, 99)
+OFTEN = (Verdict.SERVED, Verdict.FAILED, Verdict.FAILED, Verdict.THROTTLED)
+SEEN = st.builds(
+    Seen,
+    st.sampled_from([*Verdict, *OFTEN]),
+    st.sampled_from([0.5, 3.0, 14_783.0]),
+    st.sampled_from([(), (), ("a1",), ("a2", "b1")]),
+)
 
 
-def claim(number: int) -> Claim:
-    """The claim of a number: all that it says follows from that."""
+def claim(name: str, number: int) -> Claim:
+    """A claim of one of sixteen kinds."""
     traits = CallTraits(
         sandbox=number % 5 == 4,
         digest=f"d{number % 4}",
         template="t" if number % 3 == 1 else "",
     )
     operation = Operation.SEGMENT if number % 7 == 3 else Operation.EDIT
-    return a_claim(
-        f"h{number}",
-        tenant=TENANTS[number % len(TENANTS)],
-        operation=operation,
-        seconds=SECONDS,
-        traits=traits,
-    )
+    tenant = TENANTS[number % len(TENANTS)]
+    return a_claim(name, tenant=tenant, operation=operation, seconds=20.0, traits=traits)
 
 
 KEY = st.tuples(
-    st.integers(1, 4), st.sampled_from([1_000, 6_000]), st.sampled_from([None, None, 1, 2])
+    st.integers(1, 6), st.sampled_from([1_000, 6_000]), st.sampled_from([None, None, 1, 2])
 )
 
 
@@ -73,82 +74,84 @@ def pools(draw: st.DrawFn) -> list[PoolAccount]:
     ]
 
 
+OTHERS = st.sets(st.sampled_from(["a1", "a2", "b1", "c1"]))
+
+
 class Sequences(RuleBasedStateMachine):
-    """Sixteen claims over a pool of at most nine keys; time passes, accounts are asked, keys resumed."""
+    """Claims of sixteen kinds over at most nine keys; time passes, accounts are asked, keys resumed."""
 
     bench: KeyBench
 
-    @initialize(accounts=pools(), gated=st.booleans())
-    def begin(self, accounts: list[PoolAccount], gated: bool) -> None:  # noqa: FBT001 - hypothesis calls it
+    @initialize(accounts=pools(), gated=st.booleans(), milli=st.sampled_from([7_000, 24_000]))
+    def begin(self, accounts: list[PoolAccount], gated: bool, milli: int) -> None:  # noqa: FBT001 - hypothesis calls it
         self.bench.begin(*accounts, gated=gated)
+        self.claims: list[Claim] = []
         self.granted: dict[str, dict[tuple[str, int], int]] = defaultdict(dict)
         for account in accounts:
-            self.bench.hear_of(account.id, 12_000)
-
-    def line(self, number: int) -> Line | None:
-        return self.line_of(claim(number))
-
-    def line_of(self, what: Claim) -> Line | None:
-        return self.bench.twin.books.lines.get(what.id)
+            self.bench.hear_of(account.id, milli)
 
     @rule(number=NUMBERS, patient=st.booleans())
     def admit(self, number: int, patient: bool) -> None:  # noqa: FBT001 - hypothesis calls it
-        wait = self.ask(claim(number), Attempt(1))
+        wait = self.ask(self.new(number), Attempt(1))
         if wait and patient:
-            self.come_back(replace(claim(number), id=f"h{number}-{self.bench.now}"), wait)
+            self.come_back(self.new(number), wait)
 
-    @rule(
-        number=NUMBERS,
-        patient=st.booleans(),
-        seen=SEEN,
-        others=st.sets(st.sampled_from(["a1", "a2", "b1", "c1"])),
-    )
-    def again(self, number: int, patient: bool, seen: Seen, others: set[str]) -> None:  # noqa: FBT001 - as above
-        line = self.line(number)
-        if line is None:
-            return
-        what = claim(number)
-        tried = frozenset(others if seen.verdict is Verdict.FAILED else {*others, line.grant.key})
-        wait = self.ask(what, Attempt(line.attempt + 1, seen, tried))
-        if wait and patient:
-            traits = replace(what.traits, digest="another")
-            self.come_back(replace(what, id=f"h{number}-{self.bench.now}", traits=traits), wait)
-
-    @rule(
-        words=st.lists(
-            st.tuples(NUMBERS, st.sampled_from(STATES), SEEN), max_size=3, unique_by=lambda w: w[0]
-        )
-    )
-    def settle(self, words: list[tuple[int, str, Seen]]) -> None:
-        all_told = []
-        for number, state, seen in words:
-            line = self.line(number)
+    @rule(calls=st.lists(st.tuples(NUMBERS, st.sampled_from(STATES[1:]), SEEN), min_size=1, max_size=4))
+    def buy(self, calls: list[tuple[int, str, Seen]]) -> None:
+        """Calls that are made and end, one after the other."""
+        for number, state, seen in calls:
+            what = self.new(number)
+            self.ask(what, Attempt(1))
+            line = self.line_of(what)
             if line is not None:
-                what = claim(number)
-                shown = Seen() if state == "sent" else seen
-                all_told.append(
-                    told(what, state, line.grant, attempt=line.attempt, seen=shown)
-                )
-        self.bench.settle(*all_told)
+                self.bench.settle(told(what, "sent", line.grant))
+                self.bench.settle(told(what, state, line.grant, seen=seen))
 
-    @rule(
-        number=NUMBERS,
-        state=st.sampled_from(STATES),
-        seen=SEEN,
-        later=st.sampled_from([-1, 0, 0, 1]),
-        pick=st.integers(0, 8),
-    )
-    def tell_of_another_key(self, number: int, state: str, seen: Seen, later: int, pick: int) -> None:
-        """A replica that Redis could not be heard by has chosen by itself."""
-        what, line = claim(number), self.line(number)
+    @rule(numbers=st.lists(NUMBERS, min_size=3, max_size=4))
+    def meet_trouble(self, numbers: list[int]) -> None:
+        """Calls that were granted on trust, each for an edit of its own, find the endpoint in trouble."""
+        account = self.bench.twin.accounts[0]
+        grant = KeyGrant(account.keys[0].fingerprint, account.id, 0)
+        failed = Seen(Verdict.FAILED)
+        for place, number in enumerate(numbers):
+            what = self.new(number)
+            what = replace(what, traits=replace(what.traits, digest=f"s{place}"))
+            self.bench.settle(told(what, "presumed", grant, seen=failed))
+
+    @rule(pick=PICKS)
+    def repeat(self, pick: int) -> None:
+        """A claim that was made before."""
+        for what in self.claims[pick % max(1, len(self.claims)) :][:1]:
+            self.ask(what, Attempt(1))
+
+    @rule(pick=PICKS, patient=st.booleans(), seen=SEEN, others=OTHERS)
+    def again(self, pick: int, patient: bool, seen: Seen, others: set[str]) -> None:  # noqa: FBT001 - as above
+        for what, line in self.known(pick):
+            failed = seen.verdict is Verdict.FAILED
+            tried = frozenset(others if failed else {*others, line.grant.key})
+            wait = self.ask(what, Attempt(line.attempt + 1, seen, tried))
+            if wait and patient:
+                traits = replace(what.traits, digest="another")
+                self.come_back(replace(what, id=what.id + "'", traits=traits), wait)
+
+    @rule(pick=PICKS, state=st.sampled_from(STATES), seen=SEEN)
+    def settle(self, pick: int, state: str, seen: Seen) -> None:
+        for what, line in self.known(pick):
+            shown = Seen() if state == "sent" else seen
+            self.bench.settle(told(what, state, line.grant, attempt=line.attempt, seen=shown))
+
+    @rule(pick=PICKS, state=st.sampled_from(STATES), seen=SEEN, more=st.integers(-1, 1), at=PICKS)
+    def tell_of_another_key(self, pick: int, state: str, seen: Seen, more: int, at: int) -> None:
+        """A replica that could not hear Redis has chosen by itself."""
         keys = [(key, one) for one in self.bench.twin.accounts for key in one.keys]
-        key, account = keys[pick % len(keys)]
+        key, account = keys[at % len(keys)]
         assert account.price is not None
-        images = account.price.of(what.operation, sandbox=what.traits.sandbox)
-        grant = KeyGrant(key.fingerprint, account.id, images)
-        attempt = max(1, (line.attempt if line else 1) + later)
-        shown = Seen() if state == "sent" else seen
-        self.bench.settle(told(what, state, grant, attempt=attempt, seen=shown))
+        for what, line in self.known(pick):
+            images = account.price.of(what.operation, sandbox=what.traits.sandbox)
+            grant = KeyGrant(key.fingerprint, account.id, images)
+            shown = Seen() if state == "sent" else seen
+            attempt = max(1, line.attempt + more)
+            self.bench.settle(told(what, state, grant, attempt=attempt, seen=shown))
 
     @rule(ms=st.sampled_from([1, 20, 249, 250, 999, 1_020, 4_999, 6_120, 30_000, 59_999, 3_600_000]))
     def wait(self, ms: int) -> None:
@@ -164,6 +167,20 @@ class Sequences(RuleBasedStateMachine):
     @rule()
     def resume(self) -> None:
         self.bench.resume(min(self.bench.twin.books.off))
+
+    def new(self, number: int) -> Claim:
+        self.claims.append(claim(f"h{len(self.claims)}", number))
+        return self.claims[-1]
+
+    def line_of(self, what: Claim) -> Line | None:
+        return self.bench.twin.books.lines.get(what.id)
+
+    def known(self, pick: int) -> list[tuple[Claim, Line]]:
+        """One of the claims that were granted, an open one if there is one."""
+        lines = [(what, line) for what in self.claims if (line := self.line_of(what)) is not None]
+        is_open = [(what, line) for what, line in lines if line.state in OPEN]
+        some = lines if pick % 4 == 3 or not is_open else is_open
+        return some[pick % max(1, len(some)) :][:1]
 
     def ask(self, what: Claim, attempt: Attempt) -> int:
         """Ask, and note what was granted. Returns the wait that was told, 0 if there was none."""

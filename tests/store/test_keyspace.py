@@ -40,6 +40,27 @@ def test_the_names_are_these() -> None:
     ]
 
 
+def test_the_names_of_what_is_under_way_and_spent_are_these() -> None:
+    """Replicas of two versions side by side must mean the same; `test_ledger` has the ledger's own."""
+    assert [
+        "pg1:{ctl}:",
+        "pg1:{ctl}:journal",
+        "pg1:{ctl}:budget:shop:1798761600000",
+        "pg1:{ctl}:requests:shop",
+        "pg1:{ctl}:flight:f1",
+        "pg1:{ctl}:replay:s1",
+        "pg1:wake:",
+    ] == [
+        keyspace.LEDGER_ROOT,
+        keyspace.JOURNAL,
+        keyspace.budget_key("shop", 1_798_761_600_000),
+        keyspace.requests_key("shop"),
+        keyspace.flight_key("f1"),
+        keyspace.replay_key("s1"),
+        keyspace.WAKE_PREFIX,
+    ]
+
+
 def test_a_name_shows_neither_scope_nor_digest_nor_sha256() -> None:
     keys = scope_keys(MASTER, "catalog")
     names = keys.entry(0, DIGEST) + keys.blob(SHA256).manifest

@@ -26,21 +26,22 @@ EMPTY = EmulatorSettings(
 OLD = EmulatorSettings(
     accounts=(AccountSettings("plus", (KeySettings("k1", KEY.secret),), old_pricing=True),)
 )
+ACCOUNT = "account"
 SERVED, NOTHING = Verdict.SERVED, Verdict.NOTHING
 
 CASES: dict[str, tuple[EmulatorSettings, FaultRule | None, Verdict]] = {
     "a good key": (KNOWN, None, SERVED),
     "an empty account": (EMPTY, None, SERVED),
     "an account on old prices": (OLD, None, SERVED),
-    "the sandbox's refusal": (KNOWN, FaultRule(status=400), SERVED),
-    "a 402": (KNOWN, FaultRule(status=402), SERVED),
+    "the sandbox's refusal": (KNOWN, FaultRule(operation=ACCOUNT, status=400), SERVED),
+    "a 402": (KNOWN, FaultRule(operation=ACCOUNT, status=402), SERVED),
     "an unknown key": (EmulatorSettings(), None, Verdict.REJECTED),
-    "a forbidden key": (KNOWN, FaultRule(status=403), Verdict.FORBIDDEN),
-    "a proxy's page": (KNOWN, FaultRule(status=404), NOTHING),
-    "a throttled key": (KNOWN, FaultRule(status=429), NOTHING),
-    "a broken upstream": (KNOWN, FaultRule(status=500), NOTHING),
-    "an overloaded upstream": (KNOWN, FaultRule(status=503), NOTHING),
-    "a lost connection": (KNOWN, FaultRule(cut=Cut.BEFORE_BODY), NOTHING),
+    "a forbidden key": (KNOWN, FaultRule(operation=ACCOUNT, status=403), Verdict.FORBIDDEN),
+    "a proxy's page": (KNOWN, FaultRule(operation=ACCOUNT, status=404), NOTHING),
+    "a throttled key": (KNOWN, FaultRule(operation=ACCOUNT, status=429), NOTHING),
+    "a broken upstream": (KNOWN, FaultRule(operation=ACCOUNT, status=500), NOTHING),
+    "an overloaded upstream": (KNOWN, FaultRule(operation=ACCOUNT, status=503), NOTHING),
+    "a lost connection": (KNOWN, FaultRule(operation=ACCOUNT, cut=Cut.BEFORE_BODY), NOTHING),
 }
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,7 @@ class World:
     pool: Pool
     marks: Marks
     rotation: KeyRotation
+    closed: set[str]
 
     def change(self, document: Document) -> None:
         self.rotation.replace(*read(document))
@@ -121,7 +123,7 @@ def read(document: Document) -> tuple[list[PoolAccount], list[UpstreamKey]]:
 
 @asynccontextmanager
 async def world(
-    document: Document = START, *faults: FaultRule, pause: float = 0.02
+    document: Document = START, *faults: FaultRule, pause: float = 0.02, moment: float = 60.0
 ) -> AsyncIterator[World]:
     known = tuple(KeySettings(name, secret) for name, secret in SECRETS.items())
     upstream = EmulatorSettings(accounts=(AccountSettings("plus", known),))
@@ -132,9 +134,24 @@ async def world(
     ):
         emulator.faults.add(*faults)
         ring, pool, marks = KeyRing(secrets), Pool(accounts), Marks()
-        rotation = KeyRotation(accounts, client, marks, ring, pool, pause=pause)
+        closed: set[str] = set()
+        rotation = KeyRotation(
+            accounts,
+            client,
+            marks,
+            ring,
+            pool,
+            is_open=lambda account: account not in closed,
+            moment=moment,
+            pause=pause,
+        )
         async with in_background(rotation=rotation.run()):
-            yield World(emulator, ring, pool, marks, rotation)
+            yield World(emulator, ring, pool, marks, rotation, closed)
+
+
+def on_account(**fault: Any) -> FaultRule:
+    """A fault that the account call meets."""
+    return FaultRule(operation="account", **fault)
 
 
 def plus(**keys: str) -> Document:
@@ -142,7 +159,7 @@ def plus(**keys: str) -> Document:
 
 
 async def test_a_key_that_is_added_is_used_once_it_was_checked() -> None:
-    async with world(START, FaultRule(gate="held")) as w:
+    async with world(START, on_account(gate="held")) as w:
         w.change(plus(a="s1", b="s2"))
         assert [("b", "checking")] == w.told
         await w.emulator.until(lambda: w.emulator.gates.waiting("held") == 1)
@@ -161,7 +178,7 @@ async def test_a_key_that_is_refused_is_marked_not_used_and_named_once(
     status: int, verdict: Verdict, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    async with world(START, FaultRule(key="s2", status=status)) as w:
+    async with world(START, on_account(key="s2", status=status)) as w:
         w.change(plus(a="s1", b="s2"))
         await w.until_marked(SECRETS["s2"], verdict)
         await w.until_asked(SECRETS["s2"], 3)
@@ -183,7 +200,7 @@ async def test_a_check_without_an_answer_is_made_again_and_named_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    async with world(START, FaultRule(status=503, times=4)) as w:
+    async with world(START, on_account(status=503, times=4)) as w:
         w.change(plus(a="s1", b="s2"))
         await w.until_asked(SECRETS["s2"], 4)
         await w.until_used(SECRETS["s1"], SECRETS["s2"])
@@ -259,7 +276,7 @@ async def test_what_is_replaced_goes_on_until_all_that_came_was_asked(name: str)
     before, after = ROTATED[name]
     old, new = secrets_of(before), secrets_of(after)
     last = next(known for known, secret in SECRETS.items() if secret == new[-1])
-    async with world(before, FaultRule(key=last, gate="held")) as w:
+    async with world(before, on_account(key=last, gate="held")) as w:
         w.change(after)
         assert sorted(old) == w.used
         await w.emulator.until(lambda: w.emulator.gates.waiting("held") == 1)
@@ -300,8 +317,30 @@ async def test_the_account_that_is_taken_out_goes_on_while_nothing_else_serves()
         assert ([SECRETS["s1"]], []) == (w.used, w.told), "it was used all the time"
 
 
+async def test_an_account_that_is_replaced_goes_on_until_the_other_is_open() -> None:
+    """Where accounts are polled, one serves nobody before it has said what it has."""
+    async with world({**START, "basic": {"x": SECRETS["s6"]}}) as w:
+        w.closed.add("other")
+        w.change({"other": {"b": SECRETS["s2"]}, "basic": {"x": SECRETS["s6"]}})
+        await w.until_used(*(SECRETS[name] for name in ("s1", "s2", "s6")))
+        assert [("a", "leaving")] == w.told
+        w.closed.clear()
+        await w.until_used(SECRETS["s2"], SECRETS["s6"])
+        assert [] == w.told
+
+
+async def test_what_is_taken_out_goes_after_a_moment_where_others_serve() -> None:
+    """Though the account that came does not open."""
+    async with world({**START, "basic": {"x": SECRETS["s6"]}}, moment=0.2) as w:
+        w.closed.add("other")
+        w.change({"other": {"b": SECRETS["s2"]}, "basic": {"x": SECRETS["s6"]}})
+        assert SECRETS["s1"] in w.used
+        await w.until_used(SECRETS["s2"], SECRETS["s6"])
+        assert [] == w.told
+
+
 async def test_settings_of_an_account_hold_at_once_also_for_keys_that_leave() -> None:
-    async with world(START, FaultRule(gate="held")) as w:
+    async with world(START, on_account(gate="held")) as w:
         accounts, secrets = read(plus(a="s2"))
         [account] = accounts
         stricter = PoolAccount(account.id, account.keys, PLUS, 30, 7_000, frozenset({"lab"}))
@@ -325,7 +364,7 @@ async def test_a_key_that_moves_to_another_account_is_not_checked() -> None:
 
 
 async def test_a_key_that_is_taken_out_while_it_is_checked_is_not_used() -> None:
-    async with world(START, FaultRule(key="s2", gate="held")) as w:
+    async with world(START, on_account(key="s2", gate="held")) as w:
         w.change(plus(a="s1", b="s2"))
         await w.emulator.until(lambda: w.emulator.gates.waiting("held") == 1)
         w.change(plus(a="s1"))
@@ -335,7 +374,7 @@ async def test_a_key_that_is_taken_out_while_it_is_checked_is_not_used() -> None
 
 
 async def test_another_change_asks_again_at_once() -> None:
-    async with world(START, FaultRule(key="s2", status=503, times=1), pause=3600.0) as w:
+    async with world(START, on_account(key="s2", status=503, times=1), pause=3600.0) as w:
         w.change(plus(a="s1", b="s2"))
         await w.until_asked(SECRETS["s2"], 1)
         w.change(plus(a="s1", b="s2", c="s3"))

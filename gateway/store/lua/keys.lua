@@ -21,7 +21,7 @@
 --   * No call goes to a key that is off, cooling, masked for it, or full, or whose account has no headroom.
 --   * While an endpoint is taken for down, one call at a time goes there.
 
-local MASK_MS = 3600000  -- a key that was forbidden one operation is not asked for it for so long
+local MASK_MS = 3600000  -- a key that was forbidden what another key serves is not asked for it for so long
 local TOGETHER_MS = 1000  -- two keys throttled within so long: it is their account
 local FAILS = 3  -- so many digests in trouble take an endpoint down
 local FAILS_MS = 60000  -- within so long; a digest that draws two of them is refused for so long too
@@ -118,9 +118,9 @@ local function drawn(root, digest, ms)
   return left > 0 and tonumber(bad[1]) or 0, left
 end
 
-local function is_under_way(root, id, ms)
+local function is_under_way(root, id)
   local hold = hold_read(root, id)
-  return hold and is_open(hold.state) and hold.due > ms
+  return hold and is_open(hold.state)
 end
 
 -- Milliseconds for which the endpoint is not asked, and the digest by no new purchase; 0: they are. A call
@@ -135,7 +135,7 @@ local function trouble_ahead(root, id, call, ms)
   local last = redis.call('ZRANGE', fails, -1, -1, 'WITHSCORES')
   wait = math.max(wait, tonumber(last[2]) + PROBE_MS - ms)
   local probe = redis.call('GET', root .. 'probe:' .. call.operation)
-  if wait == 0 and probe and probe ~= id and is_under_way(root, probe, ms) then
+  if wait == 0 and probe and probe ~= id and is_under_way(root, probe) then
     return PLACE_MS
   end
   call.probes = true
@@ -203,6 +203,9 @@ end
 local function judge(root, hold, seen, ms)
   local key = root .. 'key:' .. hold.key
   if seen.verdict == 'served' then
+    for _, other in ipairs(seen.masks) do
+      redis.call('HSET', root .. 'key:' .. other, 'mask:' .. hold.operation, whole(ms + MASK_MS))
+    end
     redis.call('DEL', root .. 'fails:' .. hold.operation, root .. 'probe:' .. hold.operation)
     if seen.template ~= '' then
       redis.call('SADD', root .. 'serves:' .. seen.template, hold.account)
@@ -216,6 +219,9 @@ local function judge(root, hold, seen, ms)
     redis.call('HSET', root .. 'account:' .. hold.account, 'exhausted', whole(ms))
   elseif seen.verdict == 'throttled' then
     throttled(root, hold, seen.sandbox, seen.wait, ms)
+  elseif seen.verdict == 'refused' then
+    redis.call('HSET', root .. 'bad:' .. seen.digest, 'times', 2, 'at', whole(ms))
+    redis.call('PEXPIRE', root .. 'bad:' .. seen.digest, FAILS_MS)
   elseif seen.verdict == 'failed' then
     endpoint_failed(root, hold, seen.digest, ms)
   end

@@ -58,7 +58,7 @@ for i = 3, #ARGV, 13 do
   if may_be(from, state) or (from == 'sent' and state == 'sent') then
     hold_move(root, id, hold, from, state, ms + tonumber(ARGV[i + 7]), ms)
     local is_its_own = hold.key ~= '-' and hold.key == told.key and hold.attempt == told.attempt
-    if ARGV[i + 12] ~= '' and is_its_own and from ~= state then
+    if ARGV[i + 12] ~= '' and is_its_own then
       judge(root, hold, cjson.decode(ARGV[i + 12]), ms)
     end
   end
