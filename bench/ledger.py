@@ -20,7 +20,7 @@ from bench.machine import SERVER_CORE, on_core
 from bench.rounds import Contestant
 from gateway.domain.edit import Operation
 from gateway.domain.limits import Limits, Rate
-from gateway.domain.periods import months_around
+from gateway.domain.periods import Period, months_around
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim, Hold, Settlement
 from gateway.store.admission import RedisAdmission
@@ -29,7 +29,7 @@ from gateway.store.embedded import EmbeddedRedis
 from gateway.store.hold_table import HELD, Entry, HoldTable
 from gateway.store.ledger_calls import Attempt, LedgerCalls, LedgerScripts
 from gateway.store.link import Link
-from gateway.store.scripts import ScriptCall, run
+from gateway.store.scripts import run
 
 __all__ = ["Ask", "Ledger", "ledger_of"]
 
@@ -56,6 +56,7 @@ class Ledger:
     calls: LedgerCalls
     limiter: MovingWindowRateLimiter
     tenants: Iterator[Tenant]
+    period: Period
     open: list[Hold] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=count)
 
@@ -80,19 +81,21 @@ class Ledger:
         hold = await self.admission.admit(self._claim())
         self.admission.settle(hold, Settlement.POSTED)
 
-    async def admit_script(self) -> Hold:
-        """The script as the admission calls it, without what the replica makes of the answer."""
-        claim = self._claim()
-        [[_, _, _, word, *_]] = await run(self.link, self._call(claim))
-        assert word == b"granted"
-        hold = _held(claim)
-        self.open.append(hold)
-        return hold
+    async def admit_script(self) -> None:
+        self.open.append(await self.hold())
 
     async def both_scripts(self) -> None:
         """The same, then a call of the other script that tells of this hold alone."""
-        await self.admit_script()
-        await self.settle_script([self.open.pop()])
+        await self.settle_script([await self.hold()])
+
+    async def hold(self) -> Hold:
+        """Call the script as the admission does, without what the replica makes of the answer."""
+        claim = self._claim()
+        call = self.calls.admit(claim, Attempt(1), "", time.time())
+        [[_, _, _, word, *_]] = await run(self.link, call)
+        assert word == b"granted"
+        what = (claim.id, claim.tenant.id, claim.operation, claim.cost_milli, claim.seconds)
+        return Hold(*what, self.period)
 
     async def settle_script(self, holds: list[Hold]) -> None:
         state = Settlement.POSTED.value
@@ -126,9 +129,6 @@ class Ledger:
 
     def _claim(self) -> Claim:
         return Claim(f"{next(self.ids):032x}", next(self.tenants), Operation.EDIT, _COST, _SECONDS)
-
-    def _call(self, claim: Claim) -> ScriptCall:
-        return self.calls.admit(claim, Attempt(1), "", time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,7 @@ async def ledger_of(tenants: int) -> AsyncIterator[Ledger]:
             LedgerCalls("bare", LedgerScripts.load(), 0.0),
             MovingWindowRateLimiter(storage),
             cycle([Tenant(f"tenant-{index}", limits=_LIMITS) for index in range(tenants)]),
+            months_around(time.time(), _LIMITS.zone)[1],
         )
         await ledger.fill(tenants)
         yield ledger
@@ -185,9 +186,3 @@ def _client_of(storage: RedisStorage) -> Redis:
     """The limiter's client: it has no way of its own to close it."""
     client = cast("RedispyBridge", storage.bridge).get_connection()
     return cast("Redis", client)
-
-
-def _held(claim: Claim) -> Hold:
-    period = months_around(time.time(), claim.tenant.limits.zone)[1]
-    what = (claim.id, claim.tenant.id, claim.operation, claim.cost_milli, claim.seconds)
-    return Hold(*what, period)

@@ -60,6 +60,11 @@ Plan = Annotated[
 ]
 
 
+def _calls_in(window: float, per_minute: int) -> int:
+    """Return how many calls fit in so many seconds: at least one."""
+    return max(1, math.floor(per_minute * window / 60))
+
+
 class UpstreamKey(Section):
     """One live API key of an account. Exactly one of `secret_file` and `secret_env` is set."""
 
@@ -104,7 +109,7 @@ class UpstreamKey(Section):
     @property
     def value(self) -> PoolKey:
         """The key as the pool knows it. At least one call fits in a window."""
-        calls = max(1, math.floor(self.requests_per_minute * self.window / 60))
+        calls = _calls_in(self.window, self.requests_per_minute)
         name = fingerprint(self.secret.get_secret_value())
         return PoolKey(self.id, name, calls, round(self.window * 1000), self.max_in_flight)
 
@@ -122,7 +127,14 @@ class Account(Section):
     )
     requests_per_minute: Count | None = Field(
         default=None,
-        description="Calls a minute that all keys of the account may make; absent: no bound.",
+        description=(
+            "Calls that all keys of the account may make in `window`, scaled to a minute; "
+            "absent: no bound."
+        ),
+    )
+    window: Duration = Field(
+        default=spelled("60s"),
+        description="Window over which the upstream counts the account's calls.",
     )
     reserve_images: Quantity = Field(default=0, description="Images that are never spent.")
     tenants: tuple[Id, ...] | None = Field(
@@ -152,7 +164,10 @@ class Account(Section):
             id=self.id,
             keys=tuple(key.value for key in self.keys),
             price=self.price,
-            calls=self.requests_per_minute,
+            calls=None
+            if self.requests_per_minute is None
+            else _calls_in(self.window, self.requests_per_minute),
+            window_ms=round(self.window * 1000),
             reserve_milli=self.reserve_images * 1000,
             tenants=None if self.tenants is None else frozenset(self.tenants),
         )

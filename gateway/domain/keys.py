@@ -89,8 +89,8 @@ class PoolKey:
 class PoolAccount:
     """An account with its keys. `price` is None when the account's own plan says it.
 
-    `calls` a minute are those of all its keys, None for no bound; `reserve_milli` thousandths of an
-    image are never spent; it serves the tenants named, None for all.
+    All its keys may make `calls` in any `window_ms` milliseconds, None for any number; `reserve_milli`
+    thousandths of an image are never spent; it serves the tenants named, None for all.
     """
 
     id: str
@@ -99,6 +99,7 @@ class PoolAccount:
     calls: int | None = None
     reserve_milli: int = 0
     tenants: frozenset[str] | None = None
+    window_ms: int = 60_000
 
 
 def fingerprint(secret: str) -> str:

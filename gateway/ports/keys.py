@@ -53,7 +53,7 @@ class AccountStanding:
 
     `available_milli` is what the account itself said last, `headroom_milli` what is left of that for new
     calls. `exhausted`: it answered 402, and has not been asked with success since. `calls` were made in
-    the last minute where the account has a rate.
+    its window, where it has a rate.
     """
 
     account: PoolAccount

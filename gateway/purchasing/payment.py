@@ -69,10 +69,6 @@ _MOST_FORBIDDEN: Final = 2
 _MARGIN: Final = 1.0
 """Seconds added to a throttled key's wait: the upstream says whole seconds and cuts off the rest."""
 
-_DEFAULT_WAIT: Final = 5.0
-"""Seconds to leave a throttled key alone when the answer does not say. The upstream's window slides, so
-a place in it opens long before the window's minute is over; a 429 too many costs nothing."""
-
 
 class Boarded(NamedTuple):
     """A claim, and the hold that it was granted: the call may be sent."""
@@ -111,8 +107,9 @@ class _Course:
         as the budget of the process allows.
         """
         if isinstance(error, KeyTrouble):
+            is_chosen = key not in self.tried  # else there is no other, and nobody to choose it
             self.tried.add(key)
-            return None if self._is_refused else 0.0
+            return 0.0 if is_chosen and not self._is_refused else None
         if not isinstance(error, UpstreamUnreachable | UpstreamFailed):
             return None
         self.attempts += 1
@@ -172,25 +169,35 @@ class Payment:
                 except GatewayError as error:
                     settlement = _SETTLED[error.ending]
                     seen = await self._seen(error, hold, course)
-                    wait = course.wait_after(error, hold.key.key)
-                    if wait is None:
-                        raise _public(error) from None
+                    hold = await self._again(Boarded(claim, hold), error, seen, course)
+                    settlement, seen = Settlement.PRESUMED, NOTHING_SEEN
                 else:
                     settlement, seen = Settlement.POSTED, course.served()
                     return answer
-                await self.sleep(wait)
-                hold = await self.admission.again(claim, hold, seen, frozenset(course.tried))
-                settlement, seen = Settlement.PRESUMED, NOTHING_SEEN
         finally:
             self.admission.settle(hold, settlement, seen)
+
+    async def _again(
+        self, boarded: Boarded, error: GatewayError, seen: Seen, course: _Course
+    ) -> Hold:
+        """Return the hold for another attempt. Raises what the caller is told where there is none."""
+        claim, hold = boarded
+        wait = course.wait_after(error, hold.key.key)
+        if wait is None:
+            raise _public(error) from None
+        await self.sleep(wait)
+        try:
+            return await self.admission.again(claim, hold, seen, frozenset(course.tried))
+        except GatewayError as refusal:
+            # What the upstream has said of the call itself says more than why it is not asked again.
+            raise (refusal if isinstance(error, KeyTrouble) else error) from None
 
     async def _seen(self, error: GatewayError, hold: Hold, course: _Course) -> Seen:
         if isinstance(error, KeyForbidden):
             key = hold.key.key
             dead = await self.check.is_forbidden(key)
             return Seen(Verdict.FORBIDDEN) if dead else course.suspect(key)
-        wait = _DEFAULT_WAIT if error.retry_after is None else error.retry_after
-        return Seen(_SHOWN.get(type(error), Verdict.NOTHING), wait + _MARGIN)
+        return Seen(_SHOWN.get(type(error), Verdict.NOTHING), (error.retry_after or 0.0) + _MARGIN)
 
 
 def _public(error: GatewayError) -> GatewayError:

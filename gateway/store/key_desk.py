@@ -18,7 +18,7 @@ from gateway.ports import (
 )
 from gateway.store.keyspace import LEDGER_ROOT
 from gateway.store.link import Link, RedisTrouble
-from gateway.store.pool import MINUTE_MS, KnownKey, Pool
+from gateway.store.pool import KnownKey, Pool
 from gateway.store.scripts import Script, ScriptCall, load, run
 
 __all__ = ["KeyScripts", "RedisKeyDesk"]
@@ -102,7 +102,7 @@ def _asked_key(known: KnownKey) -> dict[str, str | int]:
 
 
 def _asked_account(account: PoolAccount) -> dict[str, str | int]:
-    return {"account": account.id, "calls": account.calls or 0, "window": MINUTE_MS}
+    return {"account": account.id, "calls": account.calls or 0, "window": account.window_ms}
 
 
 def _key(known: KnownKey, told: Sequence[Any]) -> KeyStanding:

@@ -79,8 +79,8 @@ class LocalKeys:
                     best, most = one, mine
         if best is None:
             raise no_key(first if math.isfinite(first) else None)
-        for name in (best.key, _account(best.account)):
-            self.calls.setdefault(name, deque()).append(self.wall())
+        for name, _, window in self._rates(best):
+            self._log(name, window).append(self.wall())
         self.open.setdefault(best.key, set()).add(hold_id)
         return KeyGrant(best.key, best.account, 0 if traits.sandbox else best.price)
 

@@ -11,10 +11,7 @@ from gateway.domain.edit import Operation
 from gateway.domain.keys import PoolAccount, PoolKey
 from gateway.domain.tenant import Tenant
 
-__all__ = ["MINUTE_MS", "Candidate", "KnownKey", "Pool"]
-
-MINUTE_MS = 60_000
-"""The window of an account's rate."""
+__all__ = ["Candidate", "KnownKey", "Pool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,7 @@ class Pool:
                 window=key.window_ms,
                 places=-1 if key.places is None else key.places,
                 account_calls=account.calls or 0,
-                account_window=MINUTE_MS,
+                account_window=account.window_ms,
             )
             for account in self.serving(tenant)
             for key in account.keys

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.domain.answer import Answer
-from gateway.domain.errors import UpstreamError, UpstreamUnreachable
+from gateway.domain.errors import KeyTrouble
+from gateway.domain.keys import Verdict
 from gateway.ports import Purchase
+from gateway.upstream.key_check import AccountCall, check_key
 from gateway.upstream.keyring import KeyRing
-from gateway.upstream.reading import Reply
 from gateway.upstream.settings import UpstreamKey
 
 __all__ = ["KeyedUpstream", "Sender"]
 
+_NOT_KNOWN: Final = frozenset({Verdict.REJECTED, Verdict.FORBIDDEN})
 
-class Sender(Protocol):
-    """Sends with one key: `PhotoroomClient`, and what wraps it."""
+
+class Sender(AccountCall, Protocol):
+    """Sends with one key, and asks for its account: `PhotoroomClient`, and what wraps it."""
 
     async def send(self, purchase: Purchase, key: UpstreamKey) -> Answer:
         """Send the purchase once. Raises as `PhotoroomClient.send` does."""
-        ...
-
-    async def ask_account(self, version: str, key: UpstreamKey) -> Reply:
-        """Ask `v2` or `v1` for the key's account. Free. Raises UpstreamError."""
         ...
 
 
@@ -36,12 +35,12 @@ class KeyedUpstream:
     async def buy(self, purchase: Purchase, key: str) -> Answer:
         """Buy one edit with the key of that fingerprint: at most one charge.
 
-        Raises as `PhotoroomClient.send` does, and UpstreamUnreachable for a key that is no longer in
-        the ring.
+        Raises as `PhotoroomClient.send` does, and KeyTrouble for a key that is no longer in the ring:
+        another one is asked at once.
         """
         held = self._ring.find(key)
         if held is None:
-            raise UpstreamUnreachable("The key of this call was taken away before it was sent.")
+            raise KeyTrouble("The key of this call was taken away before it was sent.")
         return await self._sender.send(purchase, held)
 
     async def is_forbidden(self, key: str) -> bool:
@@ -49,8 +48,4 @@ class KeyedUpstream:
         held = self._ring.find(key)
         if held is None:
             return False
-        try:
-            reply = await self._sender.ask_account("v2", held)
-        except UpstreamError:
-            return False
-        return reply.status in {401, 403}
+        return await check_key(self._sender, held) in _NOT_KNOWN

@@ -26,19 +26,19 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/v1/admin_service.proto\x12\ngateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x01\n\x11PurgeCacheRequest\x12\x10\n\x06\x64igest\x18\x01 \x01(\tH\x00\x12\x10\n\x06tenant\x18\x02 \x01(\tH\x00\x12\x30\n\toperation\x18\x03 \x01(\x0e\x32\x1b.gateway.v1.CachedOperationH\x00\x12\r\n\x03\x61ll\x18\x04 \x01(\x08H\x00\x42\x06\n\x04what\"#\n\x12PurgeCacheResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\"4\n\x17RevokeCredentialRequest\x12\x19\n\x11\x63redential_sha256\x18\x01 \x01(\t\")\n\x18RevokeCredentialResponse\x12\r\n\x05owner\x18\x01 \x01(\t\"\x11\n\x0fListKeysRequest\"\x99\x01\n\x10ListKeysResponse\x12%\n\x04keys\x18\x01 \x03(\x0b\x32\x17.gateway.v1.UpstreamKey\x12-\n\x08\x61\x63\x63ounts\x18\x02 \x03(\x0b\x32\x1b.gateway.v1.UpstreamAccount\x12/\n\tendpoints\x18\x03 \x03(\x0b\x32\x1c.gateway.v1.UpstreamEndpoint\"\xb7\x03\n\x0bUpstreamKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12+\n\tcondition\x18\x04 \x01(\x0e\x32\x18.gateway.v1.KeyCondition\x12\x31\n\rcooling_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x15sandbox_cooling_until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06masked\x18\x07 \x03(\x0b\x32\x1b.gateway.v1.MaskedOperation\x12\x17\n\x0f\x63\x61lls_in_window\x18\x08 \x01(\x05\x12\x18\n\x10\x63\x61lls_per_window\x18\t \x01(\x05\x12)\n\x06window\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tin_flight\x18\x0b \x01(\x05\x12\x1a\n\rmax_in_flight\x18\x0c \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07leaving\x18\r \x01(\x08\x42\x10\n\x0e_max_in_flight\"n\n\x0fMaskedOperation\x12\x30\n\toperation\x18\x01 \x01(\x0e\x32\x1d.gateway.v1.UpstreamOperation\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xae\x02\n\x0fUpstreamAccount\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x16\x61vailable_milli_images\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\"\n\x15headroom_milli_images\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\texhausted\x18\x04 \x01(\x08\x12\x31\n\rcooling_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63\x61lls_in_minute\x18\x06 \x01(\x05\x12\x1d\n\x10\x63\x61lls_per_minute\x18\x07 \x01(\x05H\x02\x88\x01\x01\x42\x19\n\x17_available_milli_imagesB\x18\n\x16_headroom_milli_imagesB\x13\n\x11_calls_per_minute\"\x90\x01\n\x10UpstreamEndpoint\x12\x30\n\toperation\x18\x01 \x01(\x0e\x32\x1d.gateway.v1.UpstreamOperation\x12\x1a\n\x12\x64igests_in_trouble\x18\x02 \x01(\x05\x12.\n\nopen_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"!\n\x0f\x44rainKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"(\n\x10\x44rainKeyResponse\x12\x14\n\x0c\x66ingerprints\x18\x01 \x03(\t\"\"\n\x10ResumeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\")\n\x11ResumeKeyResponse\x12\x14\n\x0c\x66ingerprints\x18\x01 \x03(\t*l\n\x0f\x43\x61\x63hedOperation\x12 \n\x1c\x43\x41\x43HED_OPERATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41\x43HED_OPERATION_EDIT\x10\x01\x12\x1c\n\x18\x43\x41\x43HED_OPERATION_SEGMENT\x10\x02*\xd2\x01\n\x0cKeyCondition\x12\x1d\n\x19KEY_CONDITION_UNSPECIFIED\x10\x00\x12\x18\n\x14KEY_CONDITION_USABLE\x10\x01\x12\x19\n\x15KEY_CONDITION_DRAINED\x10\x02\x12\x1a\n\x16KEY_CONDITION_REJECTED\x10\x03\x12\x1b\n\x17KEY_CONDITION_FORBIDDEN\x10\x04\x12\x19\n\x15KEY_CONDITION_COOLING\x10\x05\x12\x1a\n\x16KEY_CONDITION_CHECKING\x10\x06*t\n\x11UpstreamOperation\x12\"\n\x1eUPSTREAM_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17UPSTREAM_OPERATION_EDIT\x10\x01\x12\x1e\n\x1aUPSTREAM_OPERATION_SEGMENT\x10\x02\x32\x92\x03\n\x0c\x41\x64minService\x12K\n\nPurgeCache\x12\x1d.gateway.v1.PurgeCacheRequest\x1a\x1e.gateway.v1.PurgeCacheResponse\x12]\n\x10RevokeCredential\x12#.gateway.v1.RevokeCredentialRequest\x1a$.gateway.v1.RevokeCredentialResponse\x12\x45\n\x08ListKeys\x12\x1b.gateway.v1.ListKeysRequest\x1a\x1c.gateway.v1.ListKeysResponse\x12\x45\n\x08\x44rainKey\x12\x1b.gateway.v1.DrainKeyRequest\x1a\x1c.gateway.v1.DrainKeyResponse\x12H\n\tResumeKey\x12\x1c.gateway.v1.ResumeKeyRequest\x1a\x1d.gateway.v1.ResumeKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/v1/admin_service.proto\x12\ngateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x01\n\x11PurgeCacheRequest\x12\x10\n\x06\x64igest\x18\x01 \x01(\tH\x00\x12\x10\n\x06tenant\x18\x02 \x01(\tH\x00\x12\x30\n\toperation\x18\x03 \x01(\x0e\x32\x1b.gateway.v1.CachedOperationH\x00\x12\r\n\x03\x61ll\x18\x04 \x01(\x08H\x00\x42\x06\n\x04what\"#\n\x12PurgeCacheResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\"4\n\x17RevokeCredentialRequest\x12\x19\n\x11\x63redential_sha256\x18\x01 \x01(\t\")\n\x18RevokeCredentialResponse\x12\r\n\x05owner\x18\x01 \x01(\t\"\x11\n\x0fListKeysRequest\"\x99\x01\n\x10ListKeysResponse\x12%\n\x04keys\x18\x01 \x03(\x0b\x32\x17.gateway.v1.UpstreamKey\x12-\n\x08\x61\x63\x63ounts\x18\x02 \x03(\x0b\x32\x1b.gateway.v1.UpstreamAccount\x12/\n\tendpoints\x18\x03 \x03(\x0b\x32\x1c.gateway.v1.UpstreamEndpoint\"\xb7\x03\n\x0bUpstreamKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12+\n\tcondition\x18\x04 \x01(\x0e\x32\x18.gateway.v1.KeyCondition\x12\x31\n\rcooling_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x15sandbox_cooling_until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06masked\x18\x07 \x03(\x0b\x32\x1b.gateway.v1.MaskedOperation\x12\x17\n\x0f\x63\x61lls_in_window\x18\x08 \x01(\x05\x12\x18\n\x10\x63\x61lls_per_window\x18\t \x01(\x05\x12)\n\x06window\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tin_flight\x18\x0b \x01(\x05\x12\x1a\n\rmax_in_flight\x18\x0c \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07leaving\x18\r \x01(\x08\x42\x10\n\x0e_max_in_flight\"n\n\x0fMaskedOperation\x12\x30\n\toperation\x18\x01 \x01(\x0e\x32\x1d.gateway.v1.UpstreamOperation\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd9\x02\n\x0fUpstreamAccount\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x16\x61vailable_milli_images\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\"\n\x15headroom_milli_images\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\texhausted\x18\x04 \x01(\x08\x12\x31\n\rcooling_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63\x61lls_in_window\x18\x06 \x01(\x05\x12\x1d\n\x10\x63\x61lls_per_window\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12)\n\x06window\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\x19\n\x17_available_milli_imagesB\x18\n\x16_headroom_milli_imagesB\x13\n\x11_calls_per_window\"\x90\x01\n\x10UpstreamEndpoint\x12\x30\n\toperation\x18\x01 \x01(\x0e\x32\x1d.gateway.v1.UpstreamOperation\x12\x1a\n\x12\x64igests_in_trouble\x18\x02 \x01(\x05\x12.\n\nopen_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"!\n\x0f\x44rainKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"(\n\x10\x44rainKeyResponse\x12\x14\n\x0c\x66ingerprints\x18\x01 \x03(\t\"\"\n\x10ResumeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\")\n\x11ResumeKeyResponse\x12\x14\n\x0c\x66ingerprints\x18\x01 \x03(\t*l\n\x0f\x43\x61\x63hedOperation\x12 \n\x1c\x43\x41\x43HED_OPERATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41\x43HED_OPERATION_EDIT\x10\x01\x12\x1c\n\x18\x43\x41\x43HED_OPERATION_SEGMENT\x10\x02*\xd2\x01\n\x0cKeyCondition\x12\x1d\n\x19KEY_CONDITION_UNSPECIFIED\x10\x00\x12\x18\n\x14KEY_CONDITION_USABLE\x10\x01\x12\x19\n\x15KEY_CONDITION_DRAINED\x10\x02\x12\x1a\n\x16KEY_CONDITION_REJECTED\x10\x03\x12\x1b\n\x17KEY_CONDITION_FORBIDDEN\x10\x04\x12\x19\n\x15KEY_CONDITION_COOLING\x10\x05\x12\x1a\n\x16KEY_CONDITION_CHECKING\x10\x06*t\n\x11UpstreamOperation\x12\"\n\x1eUPSTREAM_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17UPSTREAM_OPERATION_EDIT\x10\x01\x12\x1e\n\x1aUPSTREAM_OPERATION_SEGMENT\x10\x02\x32\x92\x03\n\x0c\x41\x64minService\x12K\n\nPurgeCache\x12\x1d.gateway.v1.PurgeCacheRequest\x1a\x1e.gateway.v1.PurgeCacheResponse\x12]\n\x10RevokeCredential\x12#.gateway.v1.RevokeCredentialRequest\x1a$.gateway.v1.RevokeCredentialResponse\x12\x45\n\x08ListKeys\x12\x1b.gateway.v1.ListKeysRequest\x1a\x1c.gateway.v1.ListKeysResponse\x12\x45\n\x08\x44rainKey\x12\x1b.gateway.v1.DrainKeyRequest\x1a\x1c.gateway.v1.DrainKeyResponse\x12H\n\tResumeKey\x12\x1c.gateway.v1.ResumeKeyRequest\x1a\x1d.gateway.v1.ResumeKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CACHEDOPERATION']._serialized_start=1713
-  _globals['_CACHEDOPERATION']._serialized_end=1821
-  _globals['_KEYCONDITION']._serialized_start=1824
-  _globals['_KEYCONDITION']._serialized_end=2034
-  _globals['_UPSTREAMOPERATION']._serialized_start=2036
-  _globals['_UPSTREAMOPERATION']._serialized_end=2152
+  _globals['_CACHEDOPERATION']._serialized_start=1756
+  _globals['_CACHEDOPERATION']._serialized_end=1864
+  _globals['_KEYCONDITION']._serialized_start=1867
+  _globals['_KEYCONDITION']._serialized_end=2077
+  _globals['_UPSTREAMOPERATION']._serialized_start=2079
+  _globals['_UPSTREAMOPERATION']._serialized_end=2195
   _globals['_PURGECACHEREQUEST']._serialized_start=112
   _globals['_PURGECACHEREQUEST']._serialized_end=240
   _globals['_PURGECACHERESPONSE']._serialized_start=242
@@ -56,17 +56,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MASKEDOPERATION']._serialized_start=993
   _globals['_MASKEDOPERATION']._serialized_end=1103
   _globals['_UPSTREAMACCOUNT']._serialized_start=1106
-  _globals['_UPSTREAMACCOUNT']._serialized_end=1408
-  _globals['_UPSTREAMENDPOINT']._serialized_start=1411
-  _globals['_UPSTREAMENDPOINT']._serialized_end=1555
-  _globals['_DRAINKEYREQUEST']._serialized_start=1557
-  _globals['_DRAINKEYREQUEST']._serialized_end=1590
-  _globals['_DRAINKEYRESPONSE']._serialized_start=1592
-  _globals['_DRAINKEYRESPONSE']._serialized_end=1632
-  _globals['_RESUMEKEYREQUEST']._serialized_start=1634
-  _globals['_RESUMEKEYREQUEST']._serialized_end=1668
-  _globals['_RESUMEKEYRESPONSE']._serialized_start=1670
-  _globals['_RESUMEKEYRESPONSE']._serialized_end=1711
-  _globals['_ADMINSERVICE']._serialized_start=2155
-  _globals['_ADMINSERVICE']._serialized_end=2557
+  _globals['_UPSTREAMACCOUNT']._serialized_end=1451
+  _globals['_UPSTREAMENDPOINT']._serialized_start=1454
+  _globals['_UPSTREAMENDPOINT']._serialized_end=1598
+  _globals['_DRAINKEYREQUEST']._serialized_start=1600
+  _globals['_DRAINKEYREQUEST']._serialized_end=1633
+  _globals['_DRAINKEYRESPONSE']._serialized_start=1635
+  _globals['_DRAINKEYRESPONSE']._serialized_end=1675
+  _globals['_RESUMEKEYREQUEST']._serialized_start=1677
+  _globals['_RESUMEKEYREQUEST']._serialized_end=1711
+  _globals['_RESUMEKEYRESPONSE']._serialized_start=1713
+  _globals['_RESUMEKEYRESPONSE']._serialized_end=1754
+  _globals['_ADMINSERVICE']._serialized_start=2198
+  _globals['_ADMINSERVICE']._serialized_end=2600
 # @@protoc_insertion_point(module_scope)

@@ -387,8 +387,9 @@ class UpstreamAccount(_message.Message):
     HEADROOM_MILLI_IMAGES_FIELD_NUMBER: _builtins.int
     EXHAUSTED_FIELD_NUMBER: _builtins.int
     COOLING_UNTIL_FIELD_NUMBER: _builtins.int
-    CALLS_IN_MINUTE_FIELD_NUMBER: _builtins.int
-    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    CALLS_IN_WINDOW_FIELD_NUMBER: _builtins.int
+    CALLS_PER_WINDOW_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id in the configuration."""
     available_milli_images: _builtins.int
@@ -397,13 +398,17 @@ class UpstreamAccount(_message.Message):
     """What is left of that for new calls, after what was spent and held since, and the reserve. May be below zero."""
     exhausted: _builtins.bool
     """True when it has answered 402, and has not said since that it has images."""
-    calls_in_minute: _builtins.int
-    """Calls of all its keys in the last minute, where the configuration gives it a rate."""
-    calls_per_minute: _builtins.int
-    """That rate, in calls a minute. Absent: none."""
+    calls_in_window: _builtins.int
+    """Calls of all its keys in the last `window`, where the configuration gives it a rate."""
+    calls_per_window: _builtins.int
+    """Calls that all its keys may make in any `window`. Absent: any number."""
     @_builtins.property
     def cooling_until(self) -> _timestamp_pb2.Timestamp:
         """Up to when it is left alone, because two of its keys were throttled together. Absent: it is not."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """The window of that rate, as configured."""
 
     def __init__(
         self,
@@ -413,23 +418,24 @@ class UpstreamAccount(_message.Message):
         headroom_milli_images: _builtins.int | None = ...,
         exhausted: _builtins.bool = ...,
         cooling_until: _timestamp_pb2.Timestamp | None = ...,
-        calls_in_minute: _builtins.int = ...,
-        calls_per_minute: _builtins.int | None = ...,
+        calls_in_window: _builtins.int = ...,
+        calls_per_window: _builtins.int | None = ...,
+        window: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images", "_calls_per_minute", b"_calls_per_minute", "_headroom_milli_images", b"_headroom_milli_images", "available_milli_images", b"available_milli_images", "calls_per_minute", b"calls_per_minute", "cooling_until", b"cooling_until", "headroom_milli_images", b"headroom_milli_images"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images", "_calls_per_window", b"_calls_per_window", "_headroom_milli_images", b"_headroom_milli_images", "available_milli_images", b"available_milli_images", "calls_per_window", b"calls_per_window", "cooling_until", b"cooling_until", "headroom_milli_images", b"headroom_milli_images", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images", "_calls_per_minute", b"_calls_per_minute", "_headroom_milli_images", b"_headroom_milli_images", "available_milli_images", b"available_milli_images", "calls_in_minute", b"calls_in_minute", "calls_per_minute", b"calls_per_minute", "cooling_until", b"cooling_until", "exhausted", b"exhausted", "headroom_milli_images", b"headroom_milli_images", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images", "_calls_per_window", b"_calls_per_window", "_headroom_milli_images", b"_headroom_milli_images", "available_milli_images", b"available_milli_images", "calls_in_window", b"calls_in_window", "calls_per_window", b"calls_per_window", "cooling_until", b"cooling_until", "exhausted", b"exhausted", "headroom_milli_images", b"headroom_milli_images", "id", b"id", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__available_milli_images: _TypeAlias = _typing.Literal["available_milli_images"]  # noqa: Y015
     _WhichOneofArgType__available_milli_images: _TypeAlias = _typing.Literal["_available_milli_images", b"_available_milli_images"]  # noqa: Y015
-    _WhichOneofReturnType__calls_per_minute: _TypeAlias = _typing.Literal["calls_per_minute"]  # noqa: Y015
-    _WhichOneofArgType__calls_per_minute: _TypeAlias = _typing.Literal["_calls_per_minute", b"_calls_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__calls_per_window: _TypeAlias = _typing.Literal["calls_per_window"]  # noqa: Y015
+    _WhichOneofArgType__calls_per_window: _TypeAlias = _typing.Literal["_calls_per_window", b"_calls_per_window"]  # noqa: Y015
     _WhichOneofReturnType__headroom_milli_images: _TypeAlias = _typing.Literal["headroom_milli_images"]  # noqa: Y015
     _WhichOneofArgType__headroom_milli_images: _TypeAlias = _typing.Literal["_headroom_milli_images", b"_headroom_milli_images"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__available_milli_images) -> _WhichOneofReturnType__available_milli_images | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__calls_per_minute) -> _WhichOneofReturnType__calls_per_minute | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calls_per_window) -> _WhichOneofReturnType__calls_per_window | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__headroom_milli_images) -> _WhichOneofReturnType__headroom_milli_images | None: ...
 

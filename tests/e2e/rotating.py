@@ -17,6 +17,7 @@ import grpc
 
 from gateway.app import running_gateway
 from gateway.config import ConfigWatch, load_config
+from gateway.domain.keys import fingerprint
 from gateway.emulator import AccountSettings, Emulator, EmulatorSettings, KeySettings
 from gateway.v1 import admin_service_pb2 as messages
 from tests.client.waiting import until
@@ -39,6 +40,7 @@ _ENVIRON = {name.upper(): secret for name, secret in (SECRETS | {BAD: "canary-se
 _PER_WINDOW = 6000
 _OFTEN = 0.02  # seconds between two looks at a file
 _FILE = "gateway.yaml"
+_USABLE = int(messages.KEY_CONDITION_USABLE)
 
 Keys: TypeAlias = Mapping[str, Mapping[str, str]]
 """Account -> id of a key -> name of its secret."""
@@ -46,38 +48,44 @@ Keys: TypeAlias = Mapping[str, Mapping[str, str]]
 
 @dataclass(slots=True)
 class Load:
-    """Calls that are made one after the other by some workers for each replica; no two are equal."""
+    """Calls that are made one after the other by some workers for each replica; no two are equal.
+
+    `calls` has how many each worker has made.
+    """
 
     worlds: Sequence[World]
     statuses: list[int] = field(default_factory=list)
+    calls: list[int] = field(default_factory=list)
     _shades: Iterator[int] = field(default_factory=itertools.count)
     _stopped: bool = False
 
     @asynccontextmanager
     async def running(self, workers: int = 3) -> AsyncIterator[None]:
         """Load all replicas until the end of the context; each call is then answered."""
+        self.calls = [0] * (workers * len(self.worlds))
         async with asyncio.TaskGroup() as group:
-            for w in self.worlds:
-                for _ in range(workers):
-                    group.create_task(self._go_on(w))
+            for number in range(len(self.calls)):
+                group.create_task(self._go_on(number))
             try:
                 yield
             finally:
                 self._stopped = True
 
-    async def more(self, calls: int) -> None:
-        """Wait until so many more calls were answered."""
-        least = len(self.statuses) + calls
+    async def rounds(self, number: int = 1) -> None:
+        """Wait until each worker has made so many calls, from their beginning to their end."""
+        least = [made + number + 1 for made in self.calls]
 
         async def were() -> bool:
-            return len(self.statuses) >= least
+            return all(made >= wanted for made, wanted in zip(self.calls, least, strict=True))
 
         await until(were)
 
-    async def _go_on(self, w: World) -> None:
+    async def _go_on(self, number: int) -> None:
         while not self._stopped:
             ask = edit_of({"background.color": f"{next(self._shades):06x}"})
-            self.statuses.append((await ask_rest(w, ask)).status)
+            reply = await ask_rest(self.worlds[number % len(self.worlds)], ask)
+            self.statuses.append(reply.status)
+            self.calls[number] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +107,24 @@ class Rotating:
         request, metadata = messages.ListKeysRequest(), key_pair(ADMIN_KEY)
         return list((await admin(w).ListKeys(request, metadata=metadata)).keys)
 
-    async def until_known(self, *conditions: tuple[str, int], replicas: Sequence[int] = ()) -> None:
-        """Wait until these are the keys that the replicas know, each in its condition, and none leaves."""
-        for number in replicas or range(len(self.worlds)):
-            await until(partial(self._knows, self.worlds[number], sorted(conditions)))
+    async def until_known(self, keys: Keys, *replicas: int, **refused: int) -> None:
+        """Wait until these are the keys that the replicas know, and none leaves.
 
-    async def _knows(self, w: World, conditions: list[tuple[str, int]]) -> bool:
-        known = await self.keys(w)
-        found = sorted((key.id, int(key.condition)) for key in known)
-        return found == conditions and not any(key.leaving for key in known)
+        All are usable, but for those that are `refused`: id -> condition.
+        """
+        wanted = {
+            (key, fingerprint(_ENVIRON[name.upper()]), refused.get(key, _USABLE), False)
+            for mine in keys.values()
+            for key, name in mine.items()
+        }
+
+        async def are() -> bool:
+            known = [key for number in numbers for key in await self.keys(self.worlds[number])]
+            found = {(key.id, key.fingerprint, int(key.condition), key.leaving) for key in known}
+            return found == wanted
+
+        numbers = replicas or range(len(self.worlds))
+        await until(are)
 
     def used_since(self, charges: int) -> set[str]:
         """Names of the secrets that were charged after so many charges."""

@@ -38,6 +38,7 @@ __all__ = [
 _TIME_OUT = "2s"
 _MANY = 1_000_000
 _NO_LIMITS: Mapping[str, Any] = {}
+_NO_CHANGES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +80,24 @@ async def fleet(
     settings: EmulatorSettings | None = None,
     time_out: str = _TIME_OUT,
     limits: Mapping[str, Any] = _NO_LIMITS,
+    upstream: Mapping[str, Any] = _NO_CHANGES,
 ) -> AsyncIterator[Fleet]:
     """Run replicas on one Redis, or on one for state and one for the `cache`.
 
     Their tenants are those of CATALOG_KEY, which has the `limits`, and LAB_KEY; their administrator is
-    that of ADMIN_KEY. `time_out` is that of an upstream call; the upstream key has no rate to speak of.
+    that of ADMIN_KEY. `time_out` is that of an upstream call; the upstream key has no rate to speak of,
+    unless `upstream`, which is what that part of the configuration says besides, has its own accounts.
     """
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(settings))
         urls = {"state_url": redis} | ({"cache_url": cache} if cache else {})
         tenants = [tenant("catalog", CATALOG_KEY, **limits), tenant("lab", LAB_KEY)]
         document = configuration(emulator, redis=urls, tenants=tenants, **ADMINS)
-        upstream = document["upstream"]
-        upstream["timeouts"] = {"edit": time_out, "generative": time_out}
-        [account] = upstream["accounts"]
+        [account] = document["upstream"]["accounts"]
         for key in account["keys"]:
             key["requests_per_minute"] = _MANY
+        time_outs = {"edit": time_out, "generative": time_out}
+        document["upstream"] |= {"timeouts": time_outs, **upstream}
         numbers = count()
 
         async def start() -> Replica:

@@ -195,7 +195,9 @@ async def test_a_rate_is_kept_in_every_window_and_used(
     rate = Rate.of(per_minute=3000, burst=20)
     limits = {"edits": {"per_minute": 3000, "burst": 20}}
     async with (
-        fleet(REPLICAS, tmp_path, server.url, settings=RICH, limits=limits) as f,
+        fleet(
+            REPLICAS, tmp_path, server.url, settings=RICH, time_out=UNHURRIED, limits=limits
+        ) as f,
         asyncio.timeout(PATIENCE),
     ):
         calls = await paced(f, picture, calls=2000, per_second=100)

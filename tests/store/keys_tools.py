@@ -61,6 +61,7 @@ def an_account(
     *keys: tuple[int, int] | tuple[int, int, int | None],
     price: Price = PLUS,
     calls: int | None = None,
+    window: int = 60_000,
     reserve: int = 0,
     tenants: frozenset[str] | None = None,
 ) -> PoolAccount:
@@ -69,7 +70,7 @@ def an_account(
     for number, (most, window, *places) in enumerate(keys, 1):
         key = f"{name}{number}"
         made.append(PoolKey(key, key, most, window, places[0] if places else None))
-    return PoolAccount(name, tuple(made), price, calls, reserve, tenants)
+    return PoolAccount(name, tuple(made), price, calls, reserve, tenants, window)
 
 
 def a_claim(
@@ -221,7 +222,7 @@ class KeyBench:
 
     def _normal(self, picture: Picture) -> Picture:
         """Without what counts no more, and without what is nothing."""
-        windows = {k.fingerprint: k.window_ms for one in self.twin.accounts for k in one.keys}
+        windows = self.twin.windows
         books, minute = picture.books, self.now - 60_000
         fails = {
             operation: {name: at for name, at in failed.items() if at > minute}
@@ -232,7 +233,7 @@ class KeyBench:
             made={
                 (name, call): at
                 for (name, call), at in books.made.items()
-                if at > self.now - span(windows.get(name, 60_000))
+                if at > self.now - span(windows[name])
             },
             fails={operation: failed for operation, failed in fails.items() if failed},
             bad={digest: bad for digest, bad in books.bad.items() if bad[1] > minute},

@@ -17,7 +17,7 @@ from gateway.ports import CallTraits, Claim, Hold
 from gateway.store.ledger_calls import Attempt
 from tests.store.ledger_twin import HELD_MS, MAY_BECOME, OPEN
 
-__all__ = ["Answer", "Books", "Line", "SOON", "Told", "Twin", "span"]
+__all__ = ["Answer", "Books", "Line", "Told", "Twin", "span"]
 
 Answer: TypeAlias = tuple[str, KeyGrant | int | None]
 
@@ -119,6 +119,13 @@ class Twin:
             self._let_go(line, claim, attempt.seen)
         elif line is not None and line.state != "lapsed":
             return "over", None
+        state, due = "held", self.now + HELD_MS
+        if line is not None and goes_on:
+            state, due = line.state, self.now + _life(claim.seconds)
+        if not self.accounts:
+            grant = NO_KEY
+            self.books.lines[claim.id] = Line(state, claim.operation, attempt.number, grant, due)
+            return "granted", grant
         ahead, probes = self.trouble(claim, goes_on=goes_on)
         free = self.free(claim, self.now)
         best = max((one for one in free if one.key.fingerprint not in attempt.tried), default=None,
@@ -129,8 +136,6 @@ class Twin:
         if probes:
             self.books.probes[claim.operation] = claim.id
         grant = self._grant(claim, best)
-        due = self.now + (_life(claim.seconds) if goes_on else HELD_MS)
-        state = line.state if line is not None and goes_on else "held"
         self.books.lines[claim.id] = Line(state, claim.operation, attempt.number, grant, due)
         self._count(claim.id, attempt.number, best)
         return "granted", grant
@@ -148,7 +153,8 @@ class Twin:
                 line = replace(line, attempt=hold.attempt, grant=hold.key)
             line = replace(line, state=state, due=self.now + _life(hold.seconds))
             self.books.lines[hold.id] = line
-            if line.grant == hold.key != NO_KEY and line.attempt == hold.attempt:
+            is_its_own = line.grant.key == hold.key.key != NO_KEY.key
+            if is_its_own and line.attempt == hold.attempt:
                 self._judge(line, seen, hold.traits)
 
     def free(self, claim: Claim, at: int) -> list[_Free]:
@@ -167,19 +173,30 @@ class Twin:
         """For how long the endpoint, or the edit, is not asked; and whether this call finds out."""
         times, at = self.books.bad.get(claim.traits.digest, (0, 0))
         ahead = max(0, at + MINUTE - self.now) if times >= 2 and not goes_on else 0
-        fails = [at for at in self.books.fails.get(claim.operation, {}).values() if at > self.now - MINUTE]
+        fails = [
+            at
+            for at in self.books.fails.get(claim.operation, {}).values()
+            if at > self.now - MINUTE
+        ]
         if len(fails) < 3:
             return ahead, False
         ahead = max(ahead, max(fails) + PROBE - self.now)
-        probe = self.books.lines.get(self.books.probes.get(claim.operation, ""))
-        is_out = probe is not None and probe.state in OPEN
-        if not ahead and is_out and self.books.probes[claim.operation] != claim.id:
+        is_this = self.books.probes.get(claim.operation) == claim.id
+        if not ahead and not is_this and self._is_probed(claim.operation):
             return SOON, False
         return ahead, True
 
-    def is_full(self, key: PoolKey) -> bool:
-        """Whether all places of a key are taken."""
-        return key.places is not None and self._busy(key.fingerprint) >= key.places
+    @property
+    def windows(self) -> dict[str, int]:
+        """The window of each key and `@account`."""
+        windows = {f"@{one.id}": one.window_ms for one in self.accounts}
+        return windows | {key.fingerprint: key.window_ms for one in self.accounts for key in one.keys}
+
+    def awaits_a_call(self, claim: Claim) -> bool:
+        """Whether a claim may wait for the end of a call: nobody knows when that is."""
+        keys = [key for account in self.accounts for key in account.keys]
+        is_full = [k.places is not None and self._busy(k.fingerprint) >= k.places for k in keys]
+        return any(is_full) or self._is_probed(claim.operation)
 
     def resume(self, key: str) -> None:
         """What an operator does."""
@@ -220,7 +237,8 @@ class Twin:
         if books.cool.get((f"@{account.id}", sandbox), 0) > at:
             return 0
         if account.calls is not None:
-            left = min(left, account.calls - self.made_lately(f"@{account.id}", MINUTE, at))
+            made = self.made_lately(f"@{account.id}", account.window_ms, at)
+            left = min(left, account.calls - made)
         return left
 
     def _key_left(self, key: PoolKey, claim: Claim, at: int) -> float:
@@ -234,13 +252,17 @@ class Twin:
             places = 1
         return min(places, key.calls - self.made_lately(name, key.window_ms, at))
 
+    def _is_probed(self, operation: Operation) -> bool:
+        probe = self.books.lines.get(self.books.probes.get(operation, ""))
+        return probe is not None and probe.state in OPEN
+
     def _busy(self, key: str) -> int:
         return sum(due > self.now for due in self.books.open_calls(key).values())
 
     def _events(self) -> set[int]:
         """The times at which a key may return."""
-        windows = {key.fingerprint: key.window_ms for one in self.accounts for key in one.keys}
-        times = {at + span(windows.get(name, MINUTE)) for (name, _), at in self.books.made.items()}
+        windows = self.windows
+        times = {at + span(windows[name]) for (name, _), at in self.books.made.items()}
         times |= set(self.books.cool.values()) | set(self.books.masks.values()) | {self.now + SOON}
         return {at for at in times if at > self.now}
 
@@ -276,7 +298,9 @@ class Twin:
             case Verdict.EXHAUSTED if not traits.sandbox:
                 books.exhausted[account] = self.now
             case Verdict.THROTTLED:
-                self._throttle(key, f"@{account}", traits.sandbox, self.now + round(seen.wait * 1000))
+                self._throttle(
+                    key, f"@{account}", traits.sandbox, self.now + round(seen.wait * 1000)
+                )
             case Verdict.REFUSED:
                 books.bad[traits.digest] = (2, self.now)
             case Verdict.FAILED:

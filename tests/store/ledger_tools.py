@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio.client import PubSub
 
 from gateway.domain.edit import Operation
 from gateway.domain.limits import Limits
 from gateway.domain.tenant import Tenant
-from gateway.ports import Claim, Hold, Lead
+from gateway.ports import Claim, Hold, Lead, Settlement
 from gateway.store.admission import RedisAdmission
 from gateway.store.breaker import Circuit
 from gateway.store.connect import connect
@@ -41,6 +41,9 @@ __all__ = [
     "timed_ledger",
     "us",
 ]
+
+
+T = TypeVar("T")
 
 
 def us(moment: datetime) -> int:
@@ -152,6 +155,25 @@ class Replica:
         hold = await self.admit(tenant, cost, seconds=seconds)
         await self.send(hold)
         return hold
+
+    async def spend(self, tenant: Tenant, count: int = 1, cost: int = 1_000) -> None:
+        """Buy, and have told Redis that all of it was charged."""
+        for _ in range(count):
+            self.admission.settle(await self.buy(tenant, cost), Settlement.POSTED)
+        await self.tell()
+
+    async def held_back(
+        self, work: Coroutine[Any, Any, T]
+    ) -> tuple[asyncio.Event, asyncio.Task[T]]:
+        """Begin `work`: Redis has carried its call out, and the answer comes when the event is set."""
+        self.link.gate = gate = asyncio.Event()
+        task = asyncio.ensure_future(work)
+        async with asyncio.timeout(10):
+            while self.link.gate is gate:  # noqa: ASYNC110 - a link tells nobody of its faults
+                await asyncio.sleep(0)
+        await asyncio.wait([task], timeout=0.02)
+        assert not task.done()
+        return gate, task
 
     async def tell(self) -> None:
         """One beat, and those that it wakes."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,60 +21,11 @@ from gateway.domain.errors import (
 from gateway.domain.limits import BucketState, Rate
 from gateway.domain.tenant import Tenant
 from gateway.ports import Admission, Claim, Hold, Settlement
-from gateway.store.solo import SoloAdmission
+from tests.store.admission_worlds import Redis, Solo, World
 from tests.store.conftest import SERVERS
 from tests.store.ledger_tools import NOON, LedgerWorld, a_claim, a_tenant
 
 NEXT_MONTH = datetime(2096, 11, 1, tzinfo=UTC).timestamp()
-
-
-class World(ABC):
-    """Replicas that share their limits, and a clock."""
-
-    @abstractmethod
-    async def replica(self) -> Admission: ...
-
-    @abstractmethod
-    async def pass_time(self, seconds: float) -> None: ...
-
-    @abstractmethod
-    async def tell(self) -> None:
-        """Let all replicas have told all that they have to tell."""
-
-
-class Solo(World):
-    def __init__(self) -> None:
-        self.now = NOON / 1e6
-        self._only = SoloAdmission(wall=lambda: self.now)
-
-    async def replica(self) -> Admission:
-        return self._only
-
-    async def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def tell(self) -> None:
-        return
-
-
-class Redis(World):
-    def __init__(self, ledger: LedgerWorld) -> None:
-        self._ledger = ledger
-
-    async def replica(self) -> Admission:
-        return (await self._ledger.replica()).admission
-
-    async def pass_time(self, seconds: float) -> None:
-        await self._ledger.pass_time(seconds)
-
-    async def tell(self) -> None:
-        await self._ledger.tell()
-
-
-@asynccontextmanager
-async def redis_world(url: str) -> AsyncIterator[World]:
-    async with LedgerWorld.at(url) as ledger:
-        yield Redis(ledger)
 
 
 @pytest.fixture(params=["solo", *SERVERS])
@@ -84,8 +33,8 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "solo":
         yield Solo()
         return
-    async with redis_world(request.getfixturevalue(request.param).url) as made:
-        yield made
+    async with LedgerWorld.at(request.getfixturevalue(request.param).url) as ledger:
+        yield Redis(ledger)
 
 
 async def outcomes(

@@ -19,7 +19,7 @@ from gateway.store.link import Link, TimeOuts
 from gateway.store.scripts import ScriptCall, run
 from tests.servers.fixtures import StartServer
 from tests.store.conftest import SERVERS
-from tests.store.key_tools import KeyReplica, account_of, key_of, replicas
+from tests.store.desk_tools import KeyReplica, account_of, key_of, replicas
 
 QUICK = TimeOuts(connect=0.2, operation=0.3)
 SWITCH = KeyScripts.load().switch
@@ -88,7 +88,7 @@ async def test_resuming_forgets_all_that_was_seen_of_the_key_and_nothing_of_anot
     ]
 
 
-@pytest.fixture(params=["valkey", "debian_redis"])
+@pytest.fixture(params=SERVERS)
 def url(request: pytest.FixtureRequest) -> str:
     found: str = request.getfixturevalue(request.param).url
     return found

@@ -27,7 +27,7 @@ from gateway.ports import CallTraits, Claim
 from gateway.store.ledger_calls import Attempt
 from tests.servers.process import Server
 from tests.store.keys_tools import ANY, KeyBench, a_claim, an_account, told
-from tests.store.keys_twin import OPEN, SOON, Line, span
+from tests.store.keys_twin import OPEN, Line, span
 
 TENANTS = (ANY, ANY, Tenant("picky", accounts=frozenset({"a", "b"})), Tenant("dear"))
 STATES = ("sent", "posted", "voided", "presumed")
@@ -67,6 +67,7 @@ def pools(draw: st.DrawFn) -> list[PoolAccount]:
             *draw(st.lists(KEY, min_size=1, max_size=3)),
             price=draw(st.sampled_from([PLUS, BASIC])),
             calls=draw(st.sampled_from([None, None, 2, 5])),
+            window=draw(st.sampled_from([3_000, 60_000])),
             reserve=draw(st.sampled_from([0, 1_000])),
             tenants=draw(st.sampled_from([None, None, frozenset({"any", "dear"})])),
         )
@@ -96,7 +97,11 @@ class Sequences(RuleBasedStateMachine):
         if wait and patient:
             self.come_back(self.new(number), wait)
 
-    @rule(calls=st.lists(st.tuples(NUMBERS, st.sampled_from(STATES[1:]), SEEN), min_size=1, max_size=4))
+    @rule(
+        calls=st.lists(
+            st.tuples(NUMBERS, st.sampled_from(STATES[1:]), SEEN), min_size=1, max_size=4
+        )
+    )
     def buy(self, calls: list[tuple[int, str, Seen]]) -> None:
         """Calls that are made and end, one after the other."""
         for number, state, seen in calls:
@@ -153,14 +158,18 @@ class Sequences(RuleBasedStateMachine):
             attempt = max(1, line.attempt + more)
             self.bench.settle(told(what, state, grant, attempt=attempt, seen=shown))
 
-    @rule(ms=st.sampled_from([1, 20, 249, 250, 999, 1_020, 4_999, 6_120, 30_000, 59_999, 3_600_000]))
+    @rule(
+        ms=st.sampled_from([1, 20, 249, 250, 999, 1_020, 4_999, 6_120, 30_000, 59_999, 3_600_000])
+    )
     def wait(self, ms: int) -> None:
         self.bench.wait(ms)
 
     @rule(pick=st.integers(0, 2), milli=st.sampled_from([0, 1_000, 12_000, 50_000]))
     def hear_of(self, pick: int, milli: int) -> None:
         accounts = self.bench.twin.accounts
-        spent = self.bench.twin.books.images(accounts[pick % len(accounts)].id, ("posted", "presumed"))
+        spent = self.bench.twin.books.images(
+            accounts[pick % len(accounts)].id, ("posted", "presumed")
+        )
         self.bench.hear_of(accounts[pick % len(accounts)].id, spent + milli)
 
     @precondition(lambda self: self.bench.twin.books.off)
@@ -198,9 +207,8 @@ class Sequences(RuleBasedStateMachine):
 
     def come_back(self, what: Claim, wait: int) -> None:
         """A wait that is told is true: if nothing else happens, a new call is granted after it."""
-        twin = self.bench.twin
-        if wait == SOON or any(twin.is_full(key) for one in twin.accounts for key in one.keys):
-            return  # nobody knows when a call will end
+        if self.bench.twin.awaits_a_call(what):
+            return
         self.bench.wait(wait)
         self.ask(what, Attempt(1))
         assert self.line_of(what) is not None
@@ -210,7 +218,7 @@ class Sequences(RuleBasedStateMachine):
         for account in self.bench.twin.accounts:
             rates = [(key.fingerprint, key.calls, key.window_ms) for key in account.keys]
             if account.calls is not None:
-                rates.append((f"@{account.id}", account.calls, 60_000))
+                rates.append((f"@{account.id}", account.calls, account.window_ms))
             for name, most, window in rates:
                 times = sorted(self.granted[name].values())
                 for first, after in zip(times, times[most:], strict=False):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gateway.domain.answer import AccountState
+from gateway.domain.credits import PLUS
 from gateway.domain.edit import Edit, ImageRef, ImageSlot, Kind, Operation, Parameter
 from gateway.domain.errors import (
     Ending,
@@ -24,6 +25,9 @@ from gateway.domain.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from gateway.domain.keys import PoolAccount, PoolKey, fingerprint
+from gateway.domain.retries import RetryBudget
+from gateway.domain.tenant import Tenant
 from gateway.emulator import (
     AccountSettings,
     Cut,
@@ -33,10 +37,14 @@ from gateway.emulator import (
     KeySettings,
     Wrong,
 )
-from gateway.ports import Purchase
+from gateway.flights import Boarding
+from gateway.ports import Hold, Purchase
+from gateway.purchasing import Payment
+from gateway.store.pool import Pool
+from gateway.store.solo import SoloAdmission
 from gateway.upstream.account import PhotoroomDesk
 from gateway.upstream.client import PhotoroomClient
-from gateway.upstream.keychain import Keychain
+from gateway.upstream.keyed import KeyedUpstream
 from gateway.upstream.keyring import KeyRing
 from gateway.upstream.settings import UpstreamKey
 from tests.upstream.purchases import by_url, parameter, settings
@@ -65,6 +73,24 @@ def cut_out(*parameters: Parameter) -> Purchase:
         Edit(Operation.SEGMENT, parameters, (ImageSlot("image_file", ref),)),
         {ref: data},
         sandbox=False,
+    )
+
+
+async def with_any_key(client: PhotoroomClient, purchase: Purchase) -> Answer:
+    """Buy as a gateway without Redis does, with whichever key serves, the first one first."""
+    keyed = KeyedUpstream(client, KeyRing(KEYS))
+    accounts = [
+        PoolAccount(key.account_id, (PoolKey(key.id, fingerprint(key.secret), 60, 60_000),), PLUS)
+        for key in KEYS
+    ]
+    payment = Payment(SoloAdmission(Pool(accounts)), keyed, keyed, RetryBudget())
+
+    async def pass_gate(hold: Hold) -> None:
+        assert hold.key.key in {fingerprint(key.secret) for key in KEYS}
+
+    tenant = Tenant("catalog")
+    return await payment.buy(
+        purchase, await payment.board(tenant, purchase, 5, Boarding(pass_gate))
     )
 
 
@@ -184,7 +210,7 @@ async def test_what_the_upstream_repeats_of_the_request_does_not_come_back(statu
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
 async def test_the_next_key_buys_what_the_first_cannot(status: int) -> None:
     async with emulated(FaultRule(key="k1", status=status)) as (emulator, client):
-        await Keychain(client, KeyRing(KEYS)).buy(edit())
+        await with_any_key(client, edit())
         assert ["k2"] == [line.key for line in emulator.bill.lines]
         assert {"k1": 1, "k2": 1} == dict(emulator.bill.requests_by_key)
 
@@ -192,7 +218,7 @@ async def test_the_next_key_buys_what_the_first_cannot(status: int) -> None:
 async def test_no_key_at_all_is_unavailable_and_free() -> None:
     async with emulated(FaultRule(status=429, wait_s=30)) as (emulator, client):
         with pytest.raises(UpstreamUnavailable) as caught:
-            await Keychain(client, KeyRing(KEYS)).buy(edit())
+            await with_any_key(client, edit())
         assert 0 == emulator.bill.charges
     assert caught.value.retry_after == pytest.approx(31, abs=5)
 
@@ -203,7 +229,7 @@ async def test_an_exhausted_account_is_passed_over() -> None:
         AccountSettings("a2", (KeySettings("k2", KEYS[1].secret),)),
     ]
     async with emulated(accounts=accounts) as (emulator, client):
-        await Keychain(client, KeyRing(KEYS)).buy(edit())
+        await with_any_key(client, edit())
         assert {"a2": 1000} == {k: v for k, v in emulator.bill.by_account.items() if v}
 
 

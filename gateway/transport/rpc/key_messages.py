@@ -35,8 +35,6 @@ def keys_message(standing: PoolStanding) -> messages.ListKeysResponse:
 
 def _key(one: KeyStanding) -> messages.UpstreamKey:
     key = one.key
-    window = Duration()
-    window.FromMilliseconds(key.window_ms)
     return messages.UpstreamKey(
         id=key.id,
         fingerprint=key.fingerprint,
@@ -50,7 +48,7 @@ def _key(one: KeyStanding) -> messages.UpstreamKey:
         ],
         calls_in_window=one.calls,
         calls_per_window=key.calls,
-        window=window,
+        window=_duration(key.window_ms),
         in_flight=one.in_flight,
         max_in_flight=key.places,
         leaving=one.leaving,
@@ -75,8 +73,9 @@ def _account(one: AccountStanding) -> messages.UpstreamAccount:
         headroom_milli_images=one.headroom_milli,
         exhausted=one.exhausted,
         cooling_until=_time(one.cooling_until),
-        calls_in_minute=one.calls,
-        calls_per_minute=one.account.calls,
+        calls_in_window=one.calls,
+        calls_per_window=one.account.calls,
+        window=_duration(one.account.window_ms),
     )
 
 
@@ -86,6 +85,12 @@ def _endpoint(one: EndpointStanding) -> messages.UpstreamEndpoint:
         digests_in_trouble=one.in_trouble,
         open_until=_time(one.open_until),
     )
+
+
+def _duration(ms: int) -> Duration:
+    duration = Duration()
+    duration.FromMilliseconds(ms)
+    return duration
 
 
 def _time(seconds: float | None) -> Timestamp | None:
