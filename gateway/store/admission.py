@@ -86,7 +86,7 @@ class RedisAdmission:
         self._table = table
         self._pool = pool = pool or Pool()
         self._wall = wall
-        self._calls = LedgerCalls(replica, scripts or LedgerScripts.load(), window)
+        self._calls = LedgerCalls(replica, scripts or LedgerScripts.load(), window, table.books)
 
         def share() -> float:
             return TRUSTED_PART / max(1, replicas())

@@ -84,13 +84,16 @@ class FlightCalls:
             self.scripts.join, (flight_key(flight),), (self.replica, token, seen, *times)
         )
 
-    def sent(self, held: Held, hold: Hold | None) -> ScriptCall:
-        """Mark as sent, the hold with it; answers the time of the mark, 0 or -1, and what Books read."""
+    def sent(self, held: Held, hold: Hold | None, known: int = 0) -> ScriptCall:
+        """Mark as sent, the hold with it; answers the time of the mark, 0 or -1, and what Books read.
+
+        `known` is the replica's count of calls, as its books say.
+        """
         lead = held.lead
         who = (self.replica, lead.token, lead.epoch, lead.attempts)
         times = (held.timeout, self.rules.lease, self.rules.keep)
         keys = (flight_key(lead.flight), LEDGER_ROOT)
-        return ScriptCall(self.scripts.sent, keys, (*who, *times, *_hold_words(hold)))
+        return ScriptCall(self.scripts.sent, keys, (*who, *times, *_hold_words(hold), known))
 
     def renew(self, held: Sequence[Held]) -> ScriptCall:
         """Renew the leases; answers 1 for each that is still held, else 0."""

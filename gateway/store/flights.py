@@ -126,7 +126,7 @@ class RedisFlights:
         if held is None:
             return False
         mark = self._table.books.mark()
-        sent_at, gen, seq = await self._ask(self._calls.sent(held, hold))
+        sent_at, gen, seq = await self._ask(self._calls.sent(held, hold, mark.seq))
         if hold is not None:
             news = self._table.read(mark, gen.decode(), seq)
             if sent_at < 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from gateway.domain.keys import NOTHING_SEEN, KeyGrant, Seen, Verdict
 from gateway.domain.periods import Period, months_around
 from gateway.ports import CallTraits, Claim
+from gateway.store.books import Books
 from gateway.store.hold_table import BudgetName, Entry, Spent
 from gateway.store.keyspace import LEDGER_ROOT
 from gateway.store.scripts import Script, ScriptCall, load
@@ -115,11 +116,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCalls:
-    """Makes the calls of one replica. New books admit after `window` seconds."""
+    """Makes the calls of one replica, which knows what `books` says. New ones admit after `window` seconds."""
 
     replica: str
     scripts: LedgerScripts
     window: float
+    books: Books = field(default_factory=Books)
 
     def admit(self, claim: Claim, attempt: Attempt, keys: str, now: float) -> ScriptCall:
         """Ask for a hold and a key among `keys`, as `Pool.candidates` writes them.
@@ -146,7 +148,7 @@ class LedgerCalls:
             _shown(claim.traits, attempt.seen),
             *_months(limits.zone, int(now // _HOUR)),
         )
-        return ScriptCall(self.scripts.admit, (LEDGER_ROOT,), arguments)
+        return self._call(self.scripts.admit, arguments)
 
     def settle(self, entries: Sequence[Entry]) -> ScriptCall:
         """Tell the states of holds, and that the replica lives."""
@@ -159,7 +161,7 @@ class LedgerCalls:
             grant = hold.key
             arguments += (grant.key, grant.account, grant.images_milli)
             arguments.append(_shown(hold.traits, entry.seen))
-        return ScriptCall(self.scripts.settle, (LEDGER_ROOT,), tuple(arguments))
+        return self._call(self.scripts.settle, arguments)
 
     def rebuild(
         self, gen: str, full_at: Mapping[str, int], spent: Mapping[BudgetName, Spent]
@@ -170,7 +172,10 @@ class LedgerCalls:
             arguments += (tenant, at)
         for (tenant, start), known in spent.items():
             arguments += (tenant, start, known.period.end, known.settled)
-        return ScriptCall(self.scripts.rebuild, (LEDGER_ROOT,), tuple(arguments))
+        return self._call(self.scripts.rebuild, arguments)
+
+    def _call(self, script: Script, arguments: Sequence[str | int]) -> ScriptCall:
+        return ScriptCall(script, (LEDGER_ROOT,), (*arguments, self.books.seq))
 
 
 def read_admitted(answer: Sequence[Any]) -> Answer:

@@ -180,7 +180,8 @@ def noisy() -> bytes:
 
 FAULTS = {
     "422": (FaultRule(status=422), "UPSTREAM_REFUSED", 0),
-    "500": (FaultRule(status=500), "UPSTREAM_FAILED", 0),
+    # It is told to wait too long for another attempt: two 500 would close the edit for a minute.
+    "500": (FaultRule(status=500, retry_after="6"), "UPSTREAM_FAILED", 0),
     "504": (FaultRule(status=504), "OUTCOME_UNKNOWN", 0),
     "no picture": (FaultRule(wrong=Wrong.JSON), "UPSTREAM_BAD_ANSWER", 1),
     "nothing": (FaultRule(wrong=Wrong.EMPTY), "UPSTREAM_BAD_ANSWER", 1),

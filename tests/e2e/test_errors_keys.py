@@ -87,20 +87,25 @@ async def test_trouble_with_every_key_is_never_the_caller_s(first: int, second: 
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(500, 3), (502, 1), (504, 1)])
-async def test_a_failure_that_is_not_the_key_s_is_not_tried_on_the_next(
+async def test_a_failure_that_is_not_the_key_s_is_not_blamed_on_it(
     status: int, attempts: int
 ) -> None:
     async with world(two_keys()) as w:
         w.emulator.faults.add(FaultRule(status=status))
         await w.post("/v2/edit", [], {"imageFile": PICTURE})
+        assert attempts == w.emulator.bill.requests.total()
 
-        assert {"ka": attempts} == dict(w.emulator.bill.requests_by_key)
+        w.emulator.faults.clear()
+        for padding in ("0.1", "0.2"):
+            await w.post("/v2/edit", [("padding", padding)], {"imageFile": PICTURE})
+        assert {"ka", "kb"} == {line.key for line in w.emulator.bill.lines}
 
 
-async def test_a_key_that_is_mended_is_used_again() -> None:
-    async with world(two_keys(first=403)) as w:
-        await w.post("/v2/edit", [], {"imageFile": PICTURE})
-        w.emulator.accounts.set_status("ka", None)
-        await w.post("/v2/edit", [("padding", "0.1")], {"imageFile": PICTURE})
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_a_key_that_is_refused_is_asked_once(status: int) -> None:
+    async with world(two_keys(first=status)) as w:
+        for padding in ("0.1", "0.2", "0.3"):
+            reply = await w.post("/v2/edit", [("padding", padding)], {"imageFile": PICTURE})
+            assert 200 == reply.status
 
-        assert ["kb", "ka"] == [line.key for line in w.emulator.bill.lines]
+        assert {"ka": 1, "kb": 3} == dict(w.emulator.bill.requests_by_key)

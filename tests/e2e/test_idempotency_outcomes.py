@@ -66,7 +66,8 @@ async def test_what_may_have_been_paid_is_not_sent_again_but_by_a_caller_who_say
 @pytest.mark.parametrize("status", [400, 422, 500])
 async def test_what_cost_nothing_may_be_tried_again_under_its_key(status: int) -> None:
     async with world(changes={"redis": "embedded"}) as w:
-        w.emulator.faults.add(FaultRule(status=status))
+        # It is told to wait too long for another attempt: two 500 would close the edit for a minute.
+        w.emulator.faults.add(FaultRule(status=status, retry_after="6"))
         assert "UPSTREAM" in (await keyed(w, "rest", RED, NAME, BYPASS)).reason
         w.emulator.faults.clear()
         assert 1000 == (await keyed(w, "rest", RED, NAME, BYPASS)).cost

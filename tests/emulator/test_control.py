@@ -26,6 +26,16 @@ async def test_control_reads_the_bill_and_the_requests() -> None:
     assert [["padding", "0.1"]] == requests[0]["params"]
 
 
+async def test_account_calls_are_free_and_are_counted_apart() -> None:
+    async with serving() as (_, caller):
+        for path in ("/v2/account", "/v2/account", "/v1/account"):
+            await caller.send("GET", path)
+        bill = (await caller.send("GET", "/_emulator/bill")).json
+    assert isinstance(bill, dict)
+    assert {"GET /v2/account": 2, "GET /v1/account": 1} == bill["questions"]
+    assert ({}, {}, {}) == (bill["requests"], bill["requests_by_key"], bill["answers"])
+
+
 async def test_control_changes_accounts_and_keys() -> None:
     async with serving() as (_, caller):
         for change in ({"account": "one", "available": 7}, {"key": "b", "status": 401}):

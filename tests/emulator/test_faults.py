@@ -171,6 +171,22 @@ async def test_account_calls_can_fail_too(status: int) -> None:
         assert "200" == await fate(caller)
 
 
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        (FaultRule(status=500), 200),
+        (FaultRule(key="k1", method="GET", status=500), 200),
+        (FaultRule(path="/v2/account", status=500), 500),
+    ],
+)
+async def test_account_calls_are_met_only_by_rules_that_say_so(
+    rule: FaultRule, status: int
+) -> None:
+    async with Emulator() as emulator, calling(emulator) as caller:
+        emulator.faults.add(rule)
+        assert status == (await caller.send("GET", "/v2/account")).status
+
+
 async def test_latency_is_of_the_class_of_the_call_or_of_the_fault() -> None:
     latency = LatencySettings(generative=(30.0, 30.0), edit=(0.0, 0.01))
     async with Emulator(EmulatorSettings(latency=latency)) as emulator, calling(emulator) as caller:

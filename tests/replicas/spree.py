@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, TypeAlias
 
 from gateway.domain.edit import Operation
+from gateway.emulator import LatencySettings
 from tests.client.waiting import until
 from tests.replicas.calling import OK, Replica
-from tests.replicas.edits import edit_number, segment_number
+from tests.replicas.edits import RICH, edit_number, segment_number
 from tests.replicas.ledger_numbers import Books
 from tests.replicas.replicas import DOORS, Fleet
 
-__all__ = ["COST", "LEFT", "Attempt", "Numbers", "Spree", "Strikes"]
+__all__ = ["COST", "LEFT", "UPSTREAM", "Attempt", "Numbers", "Spree", "Strikes"]
 
 COST: Final = {Operation.EDIT: 1000, Operation.SEGMENT: 200}
 """What a call costs its tenant and, on this plan, the upstream's bill too: thousandths."""
@@ -25,9 +26,17 @@ LEFT: Final = "left"
 """Outcome of a call whose caller has hung up."""
 
 _AT_ONCE: Final = 40
+UPSTREAM: Final = replace(RICH, latency=LatencySettings(edit=(0.05, 0.25), segment=(0.02, 0.15)))
+"""Slow enough that many calls are under way at any time."""
+
 _LEAVING: Final = 0.04
-"""Part of the callers that hang up, each within so many seconds:"""
+"""Part of the callers that hang up."""
+
 _LONGEST_STAY: Final = 0.2
+"""Seconds within which they do."""
+
+_UNSEEN: Final = frozenset({"", LEFT, "OUTCOME_UNKNOWN"})
+"""Outcomes of calls at a dead replica of which it may not have told what they cost."""
 
 Strikes: TypeAlias = Mapping[int, Callable[[], Awaitable[None]]]
 """What happens as the call of that number begins."""
@@ -128,7 +137,7 @@ class Spree:
         self.in_flight += sum(
             COST[attempt.operation]
             for attempt in self.attempts
-            if attempt.replica is victim and attempt.outcome in {"", LEFT}
+            if attempt.replica is victim and attempt.outcome in _UNSEEN
         )
         await self.f.join()
 

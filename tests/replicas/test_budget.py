@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from gateway.domain.edit import Operation
-from gateway.emulator import LatencySettings
 from tests.replicas.calling import OK
-from tests.replicas.edits import RICH, segment_number, ways
+from tests.replicas.edits import segment_number, ways
 from tests.replicas.ledger_numbers import Books
 from tests.replicas.replicas import fleet
-from tests.replicas.spree import COST, LEFT, Spree
+from tests.replicas.spree import COST, LEFT, UPSTREAM, Spree
 from tests.servers.fixtures import StartServer
 
 REPLICAS = 4
 PATIENCE = 120
 SEED = 5
-
-SETTINGS = replace(RICH, latency=LatencySettings(edit=(0.05, 0.25), segment=(0.02, 0.15)))
 
 
 async def test_without_deaths_the_bill_is_what_was_posted(
@@ -33,7 +29,7 @@ async def test_without_deaths_the_bill_is_what_was_posted(
             REPLICAS,
             tmp_path,
             server.url,
-            settings=SETTINGS,
+            settings=UPSTREAM,
             limits={"monthly_images": 200},
             time_out="20s",
         ) as f,
@@ -59,7 +55,7 @@ async def test_1000_credits_are_never_overspent_by_4000_calls_while_replicas_die
             REPLICAS,
             tmp_path,
             server.url,
-            settings=SETTINGS,
+            settings=UPSTREAM,
             limits={"monthly_images": 1000},
         ) as f,
         asyncio.timeout(PATIENCE),

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
-from gateway.emulator import LatencySettings
 from tests.client.waiting import until
-from tests.replicas.edits import RICH
 from tests.replicas.ledger_numbers import Books
 from tests.replicas.replicas import fleet
-from tests.replicas.spree import Spree
+from tests.replicas.spree import UPSTREAM, Spree
 from tests.replicas.test_outages import healed, of_the_board
 from tests.servers.cluster import Cluster
 from tests.servers.fixtures import StartServer
@@ -34,7 +31,6 @@ CALLS = 2500
 BUDGET = 1_000_000
 ALLOWANCE = 20_000
 LIMITS = {"monthly_images": BUDGET // 1000, "emergency_images": ALLOWANCE // 1000}
-SETTINGS = replace(RICH, latency=LatencySettings(edit=(0.05, 0.25), segment=(0.02, 0.15)))
 
 Strike = Callable[[Spree], Awaitable[None]]
 
@@ -44,7 +40,7 @@ async def ride_out(
 ) -> None:
     """Spend the budget, kill a replica, let Redis be struck, and kill another replica."""
     async with (
-        fleet(REPLICAS, folder, url, settings=SETTINGS, limits=LIMITS) as f,
+        fleet(REPLICAS, folder, url, settings=UPSTREAM, limits=LIMITS) as f,
         asyncio.timeout(PATIENCE),
     ):
         spree = Spree(f, Books(server), picture, SEED)

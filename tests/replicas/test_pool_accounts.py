@@ -37,7 +37,7 @@ async def test_credits_are_the_same_on_both_plans_and_images_are_those_of_the_bi
     """The accounts themselves say which plan they have."""
     accounts = (
         account("basic", "k1", plan="basic", available=20_000, subscription=20_000),
-        account("plus", "k2", plan="plus"),
+        account("plus", "k2", plan="plus", available=20_000, subscription=20_000),
     )
     settings = EmulatorSettings(accounts, window_s=WINDOW)
     upstream = upstream_of(settings, tmp_path)
@@ -128,7 +128,10 @@ async def test_what_others_spend_is_booked_within_two_polls(
                 polls.add(int(fields["polled"]))
             return fields["external"] == "10000"
 
-        await until(is_booked)
+        try:
+            await until(is_booked)
+        except TimeoutError:
+            raise AssertionError(account_fields(server, "a")) from None
         print(f"booked at poll {len(polls)} after the calls")  # noqa: T201 - shown by `pytest -s`
         assert len(polls) <= 2
         await pool.served(12)

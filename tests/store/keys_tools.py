@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,9 +16,9 @@ from gateway.domain.keys import NO_KEY, NOTHING_SEEN, KeyGrant, PoolAccount, Poo
 from gateway.domain.periods import Period
 from gateway.domain.tenant import Tenant
 from gateway.ports import NO_TRAITS, CallTraits, Claim, Hold
+from gateway.store.hold_table import Entry
 from gateway.store.keyspace import LEDGER_ROOT
 from gateway.store.ledger_calls import Attempt, LedgerCalls
-from gateway.store.hold_table import Entry
 from gateway.store.pool import Pool
 from gateway.store.scripts import ScriptCall, load
 from tests.servers.process import Server

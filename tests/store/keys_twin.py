@@ -192,8 +192,10 @@ class Twin:
         windows = {f"@{one.id}": one.window_ms for one in self.accounts}
         return windows | {key.fingerprint: key.window_ms for one in self.accounts for key in one.keys}
 
-    def awaits_a_call(self, claim: Claim) -> bool:
-        """Whether a claim may wait for the end of a call: nobody knows when that is."""
+    def awaits_others(self, claim: Claim) -> bool:
+        """Whether a claim may wait for the end of a call or for images: nobody knows when that is."""
+        if not self.free(claim, self.now) and self.first_return(claim) is None:
+            return True
         keys = [key for account in self.accounts for key in account.keys]
         is_full = [k.places is not None and self._busy(k.fingerprint) >= k.places for k in keys]
         return any(is_full) or self._is_probed(claim.operation)

@@ -25,7 +25,6 @@ from gateway.domain.keys import KeyGrant, PoolAccount, Seen, Verdict
 from gateway.domain.tenant import Tenant
 from gateway.ports import CallTraits, Claim
 from gateway.store.ledger_calls import Attempt
-from tests.servers.process import Server
 from tests.store.keys_tools import ANY, KeyBench, a_claim, an_account, told
 from tests.store.keys_twin import OPEN, Line, span
 
@@ -207,7 +206,7 @@ class Sequences(RuleBasedStateMachine):
 
     def come_back(self, what: Claim, wait: int) -> None:
         """A wait that is told is true: if nothing else happens, a new call is granted after it."""
-        if self.bench.twin.awaits_a_call(what):
+        if self.bench.twin.awaits_others(what):
             return
         self.bench.wait(wait)
         self.ask(what, Attempt(1))

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.domain.tenant import Tenant
 from gateway.ports import HoldLost, Settlement
+from gateway.store.link import RedisTrouble
 from tests.servers.process import Server
 from tests.store.ledger_tools import LedgerWorld, Replica, a_tenant
 
@@ -63,6 +64,26 @@ async def test_what_a_failover_lost_is_told_again(
     assert before.lines[hold_id].state == after.lines[hold_id].state
     assert before.spent(tenant.id) == after.spent(tenant.id)
     assert (saved_after != lost_after) == bool(one.table.losses)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_loss_shows_though_the_first_answers_after_it_are_lost_too(
+    world: LedgerWorld, lost: int
+) -> None:
+    replica, tenant = await world.replica(), a_tenant(budget_milli=9_000)
+    hold = await replica.buy(tenant)
+    await replica.tell()
+    saved = await world.save()
+    replica.admission.settle(hold, Settlement.POSTED)
+    await replica.tell()
+    await world.go_back(saved)
+    for _ in range(lost):
+        replica.link.lose = 1
+        with pytest.raises(RedisTrouble):
+            await replica.tell()
+    await replica.tell()
+
+    assert {"posted": 1000} == (await world.picture()).spent(tenant.id)
 
 
 async def test_a_failover_is_told_to_the_outbox_by_an_admission_too(world: LedgerWorld) -> None:

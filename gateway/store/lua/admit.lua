@@ -12,6 +12,7 @@
 --       14 what else is to be known of the call, JSON: {sandbox, digest, template, tried: {key: true}}
 --       15 what the attempt before has shown, JSON as `judge` has it; empty: nothing
 --       then start and end of each period that may be now
+--       last: the replica's count as it knows it
 -- Answer  generation, the replica's count, time in us, then a word and what goes with it:
 --         'granted', key and account (`-`: none), its price there, start and end of the period, spent, held, time in us at which the
 --         bucket is full
@@ -28,11 +29,12 @@
 --   * A second call with the id of an open hold is granted too, and takes nothing.
 local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
+local known = tonumber(table.remove(ARGV))
 local root, id = KEYS[1], ARGV[2]
 local interval, burst, places, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local us = now()
 local ms = math.floor(us / 1000)
-local gen, seq, open_at = turn(root, ARGV[1])
+local gen, seq, open_at = turn(root, ARGV[1], known)
 local bucket = root .. 'bucket:' .. ARGV[3]
 
 local function answer(...)

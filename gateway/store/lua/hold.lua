@@ -160,11 +160,16 @@ local function may_be(from, to)
   return RANK[to] > RANK[from]
 end
 
--- The generation and the replica's count of calls, this one included.
-local function turn(root, replica)
-  local seq = redis.call('INCR', root .. 'seq:' .. replica)
-  if seq == 1 then
-    redis.call('PEXPIRE', root .. 'seq:' .. replica, RESOLVED_MS)
+-- The generation and the replica's count of calls, this one included. A count below the one that the replica
+-- knows does not rise: it shows what was lost until that is noticed, though the first answers be lost too.
+local function turn(root, replica, known)
+  local name = root .. 'seq:' .. replica
+  local seq = tonumber(redis.call('GET', name) or 0)
+  if seq >= known then
+    seq = redis.call('INCR', name)
+    if seq == 1 then
+      redis.call('PEXPIRE', name, RESOLVED_MS)
+    end
   end
   local gen = redis.call('HMGET', root .. 'gen', 'id', 'open_at')
   return gen[1] or '', seq, tonumber(gen[2] or 0)

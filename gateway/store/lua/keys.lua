@@ -212,7 +212,7 @@ local function judge(root, hold, seen, ms)
       redis.call('PEXPIRE', root .. 'serves:' .. seen.template, TEMPLATE_MS)
     end
   elseif seen.verdict == 'rejected' or seen.verdict == 'forbidden' then
-    redis.call('HSET', key, 'off', seen.verdict)
+    redis.call('HSETNX', key, 'off', seen.verdict)  -- a drain stays one
   elseif seen.verdict == 'masked' then
     redis.call('HSET', key, 'mask:' .. hold.operation, whole(ms + MASK_MS))
   elseif seen.verdict == 'exhausted' and not seen.sandbox then

@@ -4,6 +4,7 @@
 -- ARGV  1 replica   2 id of a new generation   3 ms after which it admits: time for all to write back
 --       4 number of buckets; then tenant and time in us for each
 --       then four for each budget: tenant, start and end of the period, spent, without what is held
+--       last: the replica's count as it knows it
 -- Answer  generation, the replica's count, time in us
 --
 -- Invariants:
@@ -11,6 +12,7 @@
 --   * `base` and the buckets only rise: whatever the order of the replicas, the highest word stands.
 local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
+local known = tonumber(table.remove(ARGV))
 local root = KEYS[1]
 local us = now()
 local ms = math.floor(us / 1000)
@@ -32,5 +34,5 @@ for i = first, #ARGV, 4 do
     redis.call('PEXPIREAT', budget, whole(tonumber(ARGV[i + 2]) + BUDGET_MS))
   end
 end
-local gen, seq = turn(root, ARGV[1])
+local gen, seq = turn(root, ARGV[1], known)
 return { gen, seq, us }

@@ -6,6 +6,7 @@
 --       8 id of the hold; empty: there is none   9 1: it was granted on trust and may be unknown
 --       10 tenant   11 operation   12 cost   13 start and 14 end of its period
 --       15 number of the attempt   16 key   17 account   18 images
+--       last: the replica's count as it knows it
 -- Answer  the time of the mark, ms; 0: another leads or the flight has ended, do not call;
 --         -1: the hold has lapsed or is lost, do not call; then the generation of the books, and the
 --         replica's count there
@@ -14,6 +15,7 @@
 --   * Flight and hold are marked in one step, or neither is.
 --   * The first mark stays: a second call answers its time and counts no second attempt.
 --   * A record that was lost, or that went back to an older lead, is written anew from the arguments.
+local known = tonumber(table.remove(ARGV))
 local root, id = KEYS[2], ARGV[8]
 local time, keep = now(), tonumber(ARGV[7])
 local mine = {
@@ -22,7 +24,7 @@ local mine = {
 }
 local gen, seq = '', 0
 if id ~= '' then
-  gen, seq = turn(root, ARGV[1])
+  gen, seq = turn(root, ARGV[1], known)
 end
 
 -- The hold as it may be marked, else nothing.

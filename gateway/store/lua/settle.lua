@@ -5,6 +5,7 @@
 --       id, state, tenant, operation, cost, start and end of its period, ms for which a sent one is waited
 --       for, number of the attempt, key, account, images, and what it has shown: JSON as `judge` has it, or
 --       nothing
+--       last: the replica's count as it knows it
 -- Answer  generation, the replica's count, time in us; then for each hold its state now, what its budget
 --         has spent, and what is held of it. Without a generation nothing was done and no hold is answered
 --
@@ -15,10 +16,11 @@
 --   * What an attempt has shown is said of its own key, and once.
 local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
+local known = tonumber(table.remove(ARGV))
 local root = KEYS[1]
 local us = now()
 local ms = math.floor(us / 1000)
-local gen, seq = turn(root, ARGV[1])
+local gen, seq = turn(root, ARGV[1], known)
 redis.call('PEXPIRE', root .. 'seq:' .. ARGV[1], RESOLVED_MS)
 local answer = { gen, seq, us }
 if gen == '' then
