@@ -13,6 +13,7 @@ import uvloop
 from bench.admission import measure_admission
 from bench.flights import measure_flights
 from bench.hits import measure_hits
+from bench.keys import measure_keys
 from bench.machine import GENERATOR_CORE, describe, on_core
 from bench.misses import measure_misses
 from bench.plan import FULL_RUN, QUICK_RUN, Plan
@@ -21,7 +22,11 @@ from bench.starts import measure_starts
 from bench.steps import measure_steps
 from bench.world import running_world
 
-_ALONE = {"admission": measure_admission, "flights": measure_flights}
+_ALONE = {
+    "admission": measure_admission,
+    "flights": measure_flights,
+    "keys": measure_keys,
+}
 _OUT = Path(__file__).parent / "out" / "last.json"
 
 

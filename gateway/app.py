@@ -46,6 +46,9 @@ _AFTER_LONGEST_CALL = 10.0
 """Seconds that a closing replica gives its calls beyond the longest upstream time-out."""
 
 
+_FIRST_QUESTIONS = 5.0
+"""Seconds in which the upstream may say which keys it knows, before the gateway takes calls."""
+
 _LAST_WORDS = 10.0
 """Seconds that RPCs have left when no paid work is under way any more: to be read or written to their end."""
 
@@ -128,6 +131,7 @@ async def running_gateway(
         if watch is not None:
             await stack.enter_async_context(in_background(rotation=rotation.run()))
             await stack.enter_async_context(reloader.following(watch))
+        await rotation.begin(_FIRST_QUESTIONS)
         if isinstance(accounts, Poller):
             await stack.enter_async_context(_polling(accounts, metrics))
         stack.push_async_callback(gateway.stop)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from gateway.domain.accounts import Refill, Rhythm, Standing, plan_price
@@ -50,6 +52,7 @@ class Poller:
         self._clock = clock
         self._last = Look(0.0, (), ())
         self._looked_at = 0.0
+        self._unseen: dict[str, tuple[float, int]] = {}
         self._asking: set[str] = set()
         self._silent: set[str] = set()
         self._is_lost = False
@@ -122,10 +125,21 @@ class Poller:
         self._last, self._looked_at = look, self._clock()
         for standing in look.standings:
             if standing.word is not None:
-                self._pool.learn_price(standing.account.id, plan_price(standing.word.plan))
+                account = standing.account.id
+                self._pool.learn_price(account, plan_price(standing.word.plan))
+                self._unseen[account] = (self._looked_at, max(0, standing.since))
         if not any(standing.is_asked for standing in look.standings):
             self._began.set()
-        return [one for one in look.questions if one.account.id not in self._asking]
+        return [
+            replace(one, unseen=self._unseen_of(one.account.id))
+            for one in look.questions
+            if one.account.id not in self._asking
+        ]
+
+    def _unseen_of(self, account: str) -> int:
+        """What an account may not show yet by books that may be lost since."""
+        known_at, unseen = self._unseen.get(account, (-math.inf, 0))
+        return unseen if self._looked_at - known_at <= self._rhythm.lag else 0
 
     async def _ask(self, question: Question) -> None:
         """Ask one account, and write down what it says. Raises nothing: the next look asks again."""

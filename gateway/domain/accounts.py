@@ -101,7 +101,8 @@ class Poll:
     """An account's word to a question that was asked at `asked`, and our side of it. Times as above.
 
     `held` is the price of the calls under way; `recent` what was spent from `lag` before the question up
-    to now. An exhausted account is let back for no less than `least`, the reserve aside.
+    to now; `unseen` what books that were lost had spent and the word may lack. An exhausted account is
+    let back for no less than `least`, the reserve aside.
     """
 
     word: AccountState
@@ -109,6 +110,7 @@ class Poll:
     lag: int
     held: int = 0
     recent: int = 0
+    unseen: int = 0
     reserve: int = 0
     least: int = 0
 
@@ -129,7 +131,7 @@ def reconcile(books: AccountBooks, poll: Poll) -> Polled:
     )
     refill, booked = Refill.NONE, 0
     if books.available is None:
-        heard = replace(heard, since=poll.recent)
+        heard = replace(heard, since=poll.recent + poll.unseen)
     elif refill := _refill(books, books.available, word):
         # All of the rise is new; what the word lacked before, it may lack still.
         heard = replace(heard, since=max(-poll.held, min(books.since, poll.recent)))

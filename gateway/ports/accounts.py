@@ -30,10 +30,14 @@ class BookUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An account that this replica is to ask; `asked` is the book's time, in milliseconds."""
+    """An account that this replica is to ask; `asked` is the book's time, in milliseconds.
+
+    `unseen` is what the replica knows to be spent, in thousandths of an image, where the book has lost it.
+    """
 
     account: PoolAccount
     asked: int
+    unseen: int = 0
 
 
 @dataclass(frozen=True, slots=True)

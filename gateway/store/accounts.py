@@ -59,7 +59,8 @@ class AccountCalls:
             arguments.append("")
         else:
             arguments += (word.available_milli, word.subscription_milli, word.plan)
-            arguments += (least_cost(account, word.plan), account.reserve_milli)
+            least = least_cost(account, word.plan)
+            arguments += (least, account.reserve_milli, question.unseen)
         return ScriptCall(self.scripts.polled, (LEDGER_ROOT,), tuple(arguments))
 
 

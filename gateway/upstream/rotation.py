@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -59,9 +60,10 @@ class _Place:
 
 
 class KeyRotation:
-    """Keeps `ring` and `choice` at the keys that are used. Those it begins with are used unasked.
+    """Keeps `ring` and `choice` at the keys that are used.
 
-    `run` asks the upstream, and has to go on for as long as keys may come; `marks` tells all replicas
+    Those that it begins with are used before they were asked; `begin` finds out which of them the
+    upstream refuses. `run` asks the upstream, and has to go on for as long as keys may come; `marks` tells all replicas
     what it heard. `is_open` says whether an account may serve: it may have to say first what it has.
     `moment` is in seconds: an account call, or the first poll of an account, takes less.
     """
@@ -111,6 +113,33 @@ class KeyRotation:
         }
         self._put_in_force()
         self._changed.set()
+
+    async def begin(self, patience: float) -> None:
+        """Ask once for each first key whose account has others, and tell all replicas what it showed.
+
+        An account with one key is asked with that key before it serves. Waits `patience` seconds at most.
+        """
+        keys = Counter(place.account.id for place in self._configured.values())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await asyncio.gather(
+                    *(
+                        self._ask_first(place)
+                        for place in self._configured.values()
+                        if keys[place.account.id] > 1
+                    )
+                )
+
+    async def _ask_first(self, place: _Place) -> None:
+        verdict = await check_key(self._asker, place.secret)
+        if verdict is Verdict.NOTHING:
+            return
+        if verdict is not Verdict.SERVED:
+            _tell(place, verdict)
+        try:
+            await self._marks.mark(place.key.fingerprint, verdict)
+        except StateUnavailable:
+            _log.info("what an upstream key has shown could not be noted", extra=place.said())
 
     async def run(self) -> None:
         """Ask for the keys that are not used, again and again, until each of them is."""

@@ -23,8 +23,8 @@ class Case:
     """A fault of the upstream, and what is to come of it.
 
     `wait` is the Retry-After in seconds, `charges` what one call costs at the upstream, `ending` how
-    the gateway books it, `attempts` how often the upstream is asked. `trouble` is the outcome of the one
-    call after which the key is not asked any more.
+    the gateway books it, `attempts` how often the upstream is asked. `trouble` is the key's: the outcome,
+    and how many of three calls are sent before the key is not asked any more.
     """
 
     name: str
@@ -36,18 +36,23 @@ class Case:
     charges: int = 0
     wait: int | None = None
     attempts: int = 1
-    trouble: str = ""
+    trouble: tuple[str, int] | None = None
 
     @property
     def bought(self) -> dict[tuple[str, ...], float]:
         """Outcome and ending of what three calls send."""
         if self.trouble:
-            return {(self.trouble, "dropped"): 1}
+            outcome, times = self.trouble
+            return {(outcome, "dropped"): times}
         return {(self.reason, self.ending): 3 * self.attempts}
 
 
 def page(status: int, *, charged: bool = False) -> FaultRule:
     return FaultRule(status=status, body=HTML, content_type="text/html", charged=charged)
+
+
+def throttled(seconds: int) -> FaultRule:
+    return FaultRule(status=429, wait_s=seconds)
 
 
 REFUSED = (400, Code.FAILED_PRECONDITION, "UPSTREAM_REFUSED")
@@ -60,17 +65,12 @@ CASES = (
     Case("400", FaultRule(status=400), *REFUSED),
     Case("404", FaultRule(status=404), *REFUSED),
     Case("413 page", page(413), *REFUSED),
-    Case("401", FaultRule(status=401), *NO_KEY, trouble="KEY_REJECTED"),
-    Case("402", FaultRule(status=402), *NO_KEY, trouble="KEY_EXHAUSTED", wait=60),
-    Case("403", FaultRule(status=403), *NO_KEY, trouble="KEY_FORBIDDEN"),
-    Case("403 page", page(403), *NO_KEY, trouble="KEY_FORBIDDEN"),
-    Case("429 seconds", FaultRule(status=429, wait_s=7), *NO_KEY, trouble="KEY_THROTTLED", wait=8),
-    Case(
-        *("429 hours", FaultRule(status=429, wait_s=14_782)),
-        *NO_KEY,
-        trouble="KEY_THROTTLED",
-        wait=14_783,
-    ),
+    Case("401", FaultRule(status=401), *NO_KEY, trouble=("KEY_REJECTED", 1)),
+    Case("402", FaultRule(status=402), *NO_KEY, trouble=("KEY_EXHAUSTED", 1), wait=60),
+    Case("403", FaultRule(status=403), *NO_KEY, trouble=("KEY_FORBIDDEN", 3)),
+    Case("403 page", page(403), *NO_KEY, trouble=("KEY_FORBIDDEN", 3)),
+    Case("429 seconds", throttled(7), *NO_KEY, trouble=("KEY_THROTTLED", 1), wait=8),
+    Case("429 hours", throttled(14_782), *NO_KEY, trouble=("KEY_THROTTLED", 1), wait=14_783),
     Case("500", FaultRule(status=500), *FAILED, attempts=3),
     Case("500 page", page(500), *FAILED, attempts=3),
     Case("502 page", page(502), *UNKNOWN),

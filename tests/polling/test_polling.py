@@ -253,6 +253,22 @@ async def test_every_replica_learns_the_price_that_a_plan_says(
             assert price == each.pool.price_of(which)
 
 
+async def test_when_the_book_is_lost_what_the_account_does_not_show_yet_is_still_spent(
+    valkey: Server,
+) -> None:
+    which, desk = account("a"), Desk()
+    desk.words[which.id] = WORD
+    rhythm = replace(SELDOM, lag=60.0)
+    async with replica(valkey.url, desk, which, rhythm=rhythm) as one:
+        await one.poller.began()
+        await one.tell(which, since=30_000)
+        await one.until(lambda: one.poller.standings[0].since == 30_000)
+        await one.link.exchange(("DEL", f"{LEDGER_ROOT}account:{which.id}"))
+        await one.until(lambda: len(desk.asked) == 2)
+        await one.until(lambda: not one.poller.standings[0].is_closed)
+        assert replace(WORD, available_milli=70_000) == await left(one.poller)
+
+
 async def test_what_others_spend_and_what_refills_an_account_is_logged(
     valkey: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -280,6 +280,18 @@ def test_first_words_are_taken_with_care_while_something_was_spent_lately(
     assert 70_000 == bench.standing().left
 
 
+def test_what_a_replica_knows_of_books_that_were_lost_is_not_there_to_be_spent(
+    bench: AccountBench,
+) -> None:
+    """It counts for the first word alone; where the account shows it already, it is given back."""
+    bench.tell("one", "posted", 10_000)
+    bench.note(Question(account(), bench.now, unseen=20_000), word(100_000))
+    assert 70_000 == bench.standing().left
+    bench.now += 3 * MINUTE
+    bench.note(Question(account(), bench.now, unseen=20_000), word(70_000))
+    assert (70_000, 0) == (bench.standing().left, bench.standing().external)
+
+
 def test_what_is_older_than_the_lag_is_forgotten_whether_the_account_answers_or_not(
     bench: AccountBench,
 ) -> None:

@@ -70,7 +70,8 @@ class Twin:
         self.polled = asked
         held = sum(PRICES[n % 3] for n, state in self.states.items() if state in ("held", "sent"))
         recent = sum(PRICES[n % 3] for n in self.posts)
-        poll = Poll(word, asked, self.lag, held, recent, RESERVE, least_cost(THRIFTY, word.plan))
+        least = least_cost(THRIFTY, word.plan)
+        poll = Poll(word, asked, self.lag, held, recent, reserve=RESERVE, least=least)
         self.books, refill, booked = reconcile(self.books, poll)
         return Findings(refill, booked)
 

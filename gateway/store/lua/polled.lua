@@ -4,7 +4,8 @@
 -- ARGV  1 replica   2 account   3 time of the question, ms: `asked` as `poll` has answered it
 --       4 ms after which an account knows of a call at the latest
 --       5 what it says to have left; empty: it did not answer   6 its subscription   7 its plan
---       8 price of its cheapest call   9 its reserve; amounts are thousandths of an image
+--       8 price of its cheapest call   9 its reserve   10 what the replica knows that books which were lost had
+--       spent, and the word may lack; amounts are thousandths of an image
 -- Answer  'period', 'top_up' or nothing; and what was booked: above zero as spent by others, below as not spent
 --
 -- Fields of the account, beside those that `keys` names; `domain/accounts.py` explains the arithmetic:
@@ -74,7 +75,7 @@ end
 -- The new `since` and `drift`, the refill, and what is booked.
 local function reconcile(lately, held)
   if not before.available then
-    return lately, 0, '', 0
+    return lately + ARGV[10], 0, '', 0
   end
   local filled = refill()
   if filled ~= '' then
