@@ -26,17 +26,16 @@ class Verdict(enum.StrEnum):
     """What a call has shown of its key, the key's account, or the endpoint.
 
     `SERVED`: all is well. `REJECTED` (401) and `FORBIDDEN` (403, and the account call says so too): the
-    key is not used any more. `MASKED` (403 for this alone): not for this operation, for an hour.
-    `EXHAUSTED` (402): the account is empty until a poll says otherwise. `THROTTLED` (429): the key waits;
-    its account, when two of its keys meet it together. `FAILED` (5xx, no answer): the endpoint has
-    trouble, once a digest. `REFUSED`: two keys were forbidden this edit, so it is not the keys. `NOTHING`: it does not tell.
+    key is not used any more. `EXHAUSTED` (402): the account is empty until a poll says otherwise.
+    `THROTTLED` (429): the key waits; its account, when two of its keys meet it together. `FAILED` (5xx, no
+    answer): the endpoint has trouble, once a digest. `REFUSED`: two keys were forbidden this edit, so it is
+    not the keys. `NOTHING`: it does not tell.
     """
 
     NOTHING = "nothing"
     SERVED = "served"
     REJECTED = "rejected"
     FORBIDDEN = "forbidden"
-    MASKED = "masked"
     EXHAUSTED = "exhausted"
     THROTTLED = "throttled"
     FAILED = "failed"

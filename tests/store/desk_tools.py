@@ -58,11 +58,15 @@ class KeyReplica:
         return hold
 
     async def show(
-        self, verdict: Verdict, wait: float = 60.0, operation: Operation = Operation.EDIT
+        self,
+        verdict: Verdict,
+        wait: float = 60.0,
+        operation: Operation = Operation.EDIT,
+        masks: tuple[str, ...] = (),
     ) -> Hold:
         """Make a call that shows this; nothing was charged."""
         hold = await self.admit(operation)
-        self.admission.settle(hold, Settlement.VOIDED, Seen(verdict, wait))
+        self.admission.settle(hold, Settlement.VOIDED, Seen(verdict, wait, masks))
         await self.told()
         return hold
 

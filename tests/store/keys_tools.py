@@ -22,7 +22,8 @@ from gateway.store.ledger_calls import Attempt, LedgerCalls
 from gateway.store.pool import Pool
 from gateway.store.scripts import ScriptCall, load
 from tests.servers.process import Server
-from tests.store.keys_twin import OPEN, Answer, Books, Line, Told, Twin, span
+from tests.store.keys_twin import Answer, Books, Line, Told, Twin, span
+from tests.store.ledger_twin import OPEN
 from tests.store.ledger_picture import WIPE
 from tests.store.ledger_tools import NOON, timed_ledger
 
@@ -320,8 +321,9 @@ def _rest(raw: bytes, head: str) -> str:
 
 
 def _line(text: str) -> Line:
-    state, _, operation, _, _, _, due, attempt, *grant, images = text.split(" ")
-    return Line(state, Operation(operation), int(attempt), KeyGrant(*grant, int(images)), int(due))
+    state, _, operation, _, _, _, due, attempt, key, account, images = text.split(" ")
+    grant = KeyGrant(key, account, int(images))
+    return Line(state, Operation(operation), int(attempt), grant, int(due))
 
 
 def _log(name: str, value: Sequence[bytes]) -> dict[tuple[str, str], int]:

@@ -295,8 +295,6 @@ class Twin:
                     books.serves.setdefault(traits.template, set()).add(account)
             case Verdict.REJECTED | Verdict.FORBIDDEN:
                 books.off[key] = seen.verdict.value
-            case Verdict.MASKED:
-                books.masks[key, line.operation] = self.now + HOUR
             case Verdict.EXHAUSTED if not traits.sandbox:
                 books.exhausted[account] = self.now
             case Verdict.THROTTLED:

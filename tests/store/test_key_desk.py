@@ -182,7 +182,7 @@ async def test_of_a_key_its_calls_and_why_it_is_left_alone_are_told(url: str) ->
         began = time.time()
         await one.show(Verdict.SERVED)
         under_way = await one.admit(Operation.SEGMENT)
-        await one.show(Verdict.MASKED)
+        await one.show(Verdict.SERVED, masks=(key.fingerprint,))
         found = await standing_of(other, key.fingerprint)
         assert (3, 1, "") == (found.calls, found.in_flight, found.off)
         assert [Operation.EDIT] == list(found.masked)

@@ -26,7 +26,8 @@ from gateway.domain.tenant import Tenant
 from gateway.ports import CallTraits, Claim
 from gateway.store.ledger_calls import Attempt
 from tests.store.keys_tools import ANY, KeyBench, a_claim, an_account, told
-from tests.store.keys_twin import OPEN, Line, span
+from tests.store.keys_twin import Line, span
+from tests.store.ledger_twin import OPEN
 
 TENANTS = (ANY, ANY, Tenant("picky", accounts=frozenset({"a", "b"})), Tenant("dear"))
 STATES = ("sent", "posted", "voided", "presumed")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from PIL import Image
 
-from gateway.domain.answer import AccountState
+from gateway.domain.answer import AccountState, Answer
 from gateway.domain.credits import PLUS
 from gateway.domain.edit import Edit, ImageRef, ImageSlot, Kind, Operation, Parameter
 from gateway.domain.errors import (
