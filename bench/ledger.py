@@ -28,7 +28,7 @@ from gateway.store.connect import connect
 from gateway.store.embedded import EmbeddedRedis
 from gateway.store.hold_table import HELD, Entry, HoldTable
 from gateway.store.ledger_calls import Attempt, LedgerCalls, LedgerScripts
-from gateway.store.link import Link
+from gateway.store.link import Link, TimeOuts
 from gateway.store.scripts import run
 
 __all__ = ["Ask", "Ledger", "ledger_of"]
@@ -42,6 +42,7 @@ _COST = 1_000
 _SECONDS = 60.0
 _CROWD = 32
 _POLL = 0.001
+_PATIENT = TimeOuts(connect=5.0, operation=30.0)  # a busy machine is no outage
 
 Ask: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -162,7 +163,7 @@ async def ledger_of(tenants: int) -> AsyncIterator[Ledger]:
     async with AsyncExitStack() as stack:
         with on_core(SERVER_CORE):
             server = await stack.enter_async_context(EmbeddedRedis.running())
-        ours, bare = connect(server.url), connect(server.url)
+        ours, bare = (connect(server.url, time_outs=_PATIENT) for _ in range(2))
         storage = RedisStorage(f"async+redis+{server.url}", implementation="redispy")
         for close in (ours.aclose, bare.aclose, _client_of(storage).aclose):
             stack.push_async_callback(close)

@@ -37,7 +37,7 @@ class KeyScripts:
     @classmethod
     def load(cls) -> KeyScripts:
         """Read them from the package."""
-        return cls(state=load("hold", "keys", "key_state"), switch=load("key_switch"))
+        return cls(state=load("hold", "health", "key_state"), switch=load("key_switch"))
 
 
 class RedisKeyDesk:
@@ -60,8 +60,8 @@ class RedisKeyDesk:
         words = await self._run(
             self._scripts.state,
             json.dumps([operation.value for operation in _OPERATIONS]),
-            json.dumps([_asked_key(one) for one in known]),
-            json.dumps([_asked_account(account) for account in accounts]),
+            json.dumps([one.key.fingerprint for one in known]),
+            json.dumps([account.id for account in accounts]),
         )
         standing = PoolStanding(
             tuple(_key(one, told) for one, told in zip(known, words[0], strict=True)),
@@ -94,15 +94,6 @@ class RedisKeyDesk:
             text = "The state Redis does not answer; ask again."
             raise StateUnavailable(text, retry_after=1.0) from trouble
         return answer
-
-
-def _asked_key(known: KnownKey) -> dict[str, str | int]:
-    key = known.key
-    return {"key": key.fingerprint, "calls": key.calls, "window": key.window_ms}
-
-
-def _asked_account(account: PoolAccount) -> dict[str, str | int]:
-    return {"account": account.id, "calls": account.calls or 0, "window": account.window_ms}
 
 
 def _key(known: KnownKey, told: Sequence[Any]) -> KeyStanding:

@@ -51,8 +51,8 @@ class LedgerScripts:
     def load(cls) -> LedgerScripts:
         """Read them from the package."""
         return cls(
-            admit=load("hold", "keys", "admit"),
-            settle=load("hold", "keys", "settle"),
+            admit=load("hold", "health", "keys", "admit"),
+            settle=load("hold", "health", "keys", "settle"),
             rebuild=load("hold", "rebuild"),
         )
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.domain.edit import Operation
-from gateway.domain.keys import NO_KEY, KeyGrant, Seen, Verdict
+from gateway.domain.keys import NO_KEY, KeyGrant, PoolAccount, PoolKey, Seen, Verdict
 from gateway.domain.tenant import Tenant
 from gateway.ports import CallTraits, Hold
-from gateway.store.pool import Candidate, Pool
+from gateway.store.pool import Pool
 from gateway.store.refusals import no_key
 
 __all__ = ["LocalKeys"]
@@ -30,11 +30,18 @@ _EXHAUSTED: Final = 60.0
 _TOGETHER: Final = 1.0
 """Two keys throttled within so many seconds: it is their account."""
 
-_PLACE: Final = 0.25
+_AGAIN: Final = 0.25
 """Seconds after which to look again for a place among the open calls of a key."""
 
 _MARGIN: Final = 1.02
 """Of a window: calls arrive later than they are admitted, some more than others."""
+
+
+class _Place(NamedTuple):
+    """A key that may serve, and its account."""
+
+    account: PoolAccount
+    key: PoolKey
 
 
 @dataclass(slots=True)
@@ -42,7 +49,8 @@ class LocalKeys:
     """What this process has seen of the keys. `wall` tells seconds; of each bound it uses `share()`.
 
     `calls` are by key and by account, the times at which each was granted lately; `open` the holds of
-    each key; `closed` up to when a key or an account is left alone, and in what.
+    each key; `closed` up to when a key or an account is left alone, and in what; `throttled`, by account
+    and quota, the key that met its 429 last, and when.
     """
 
     pool: Pool
@@ -67,22 +75,24 @@ class LocalKeys:
         """
         if not self.pool.accounts:
             return NO_KEY
-        best: Candidate | None = None
+        best: _Place | None = None
         most, first = (0.0, 0), math.inf
-        for one in self.pool.keys(tenant, operation):
-            wait = self._wait(one, operation, traits)
+        for place in self._places(tenant):
+            name = place.key.fingerprint
+            wait = self._wait(place, operation, traits)
             if wait > 0:
                 first = min(first, wait)
-            elif one.key not in tried:
-                mine = self._calls_left(one), -len(self.open.get(one.key, ()))
+            elif name not in tried:
+                mine = self._calls_left(place), -len(self.open.get(name, ()))
                 if best is None or mine > most:
-                    best, most = one, mine
+                    best, most = place, mine
         if best is None:
             raise no_key(first if math.isfinite(first) else None)
-        for name, _, window in self._rates(best):
-            self._log(name, window).append(self.wall())
-        self.open.setdefault(best.key, set()).add(hold_id)
-        return KeyGrant(best.key, best.account, 0 if traits.sandbox else best.price)
+        for log, _, window in self._rates(best):
+            self._log(log, window).append(self.wall())
+        self.open.setdefault(best.key.fingerprint, set()).add(hold_id)
+        price = self.pool.price_of(best.account).of(operation, sandbox=traits.sandbox)
+        return KeyGrant(best.key.fingerprint, best.account.id, price)
 
     def judge(self, hold: Hold, seen: Seen) -> None:
         """Give a key back, and learn what its attempt has shown."""
@@ -108,36 +118,42 @@ class LocalKeys:
         for name in (key.key, account) if together else (key.key,):
             self.closed[name, quota] = max(now + wait, self.closed.get((name, quota), 0.0))
 
-    def _wait(self, one: Candidate, operation: Operation, traits: CallTraits) -> float:
+    def _places(self, tenant: Tenant) -> Iterator[_Place]:
+        for account in self.pool.serving(tenant):
+            for key in account.keys:
+                yield _Place(account, key)
+
+    def _wait(self, place: _Place, operation: Operation, traits: CallTraits) -> float:
         """Seconds until the key can take a call, as far as they are known; zero or less: it can now."""
-        if one.key in self.pool.off:
+        name, account, quota = place.key.fingerprint, _account(place.account.id), _quota(traits)
+        if name in self.pool.off:
             return math.inf
-        account, quota = _account(one.account), _quota(traits)
-        names = [(one.key, ""), (one.key, operation.value), (one.key, quota), (account, quota)]
+        names = [(name, ""), (name, operation.value), (name, quota), (account, quota)]
         if not traits.sandbox:
             names.append((account, ""))
-        waits = [self.closed.get(name, 0.0) - self.wall() for name in names]
-        waits += [self._full_for(*rate) for rate in self._rates(one)]
-        if self._places_left(one) < 1:
-            waits.append(_PLACE)
+        waits = [self.closed.get(closed, 0.0) - self.wall() for closed in names]
+        waits += [self._full_for(*rate) for rate in self._rates(place)]
+        if self._places_left(place) < 1:
+            waits.append(_AGAIN)
         return max(waits)
 
-    def _rates(self, one: Candidate) -> list[tuple[str, int, float]]:
+    def _rates(self, place: _Place) -> list[tuple[str, int, float]]:
         """What bounds the key: a log of calls, how many of them there may be, in how many seconds."""
-        rates = [(one.key, self._share_of(one.calls), one.window / 1000 * _MARGIN)]
-        if one.account_calls:
-            window = one.account_window / 1000 * _MARGIN
-            rates.append((_account(one.account), self._share_of(one.account_calls), window))
+        account, key = place
+        rates = [(key.fingerprint, self._share_of(key.calls), key.window_ms / 1000 * _MARGIN)]
+        if account.calls is not None:
+            window = account.window_ms / 1000 * _MARGIN
+            rates.append((_account(account.id), self._share_of(account.calls), window))
         return rates
 
-    def _calls_left(self, one: Candidate) -> float:
-        left = [most - len(self._log(name, window)) for name, most, window in self._rates(one)]
-        return min(*left, self._places_left(one))
+    def _calls_left(self, place: _Place) -> float:
+        left = [most - len(self._log(name, window)) for name, most, window in self._rates(place)]
+        return min(*left, self._places_left(place))
 
-    def _places_left(self, one: Candidate) -> float:
-        if one.places < 0:
+    def _places_left(self, place: _Place) -> float:
+        if place.key.places is None:
             return math.inf
-        return self._share_of(one.places) - len(self.open.get(one.key, ()))
+        return self._share_of(place.key.places) - len(self.open.get(place.key.fingerprint, ()))
 
     def _full_for(self, name: str, most: int, window: float) -> float:
         """Seconds until there is room in a window again."""

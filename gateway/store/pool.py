@@ -1,38 +1,17 @@
-"""The keys that may serve a call, as `lua/keys.lua` reads them."""
+"""The accounts and keys of a replica, and how `lua/keys.lua` reads those that may serve a call."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from gateway.domain.credits import BASIC, Price
 from gateway.domain.edit import Operation
 from gateway.domain.keys import PoolAccount, PoolKey
 from gateway.domain.tenant import Tenant
 
-__all__ = ["Candidate", "KnownKey", "Pool"]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One key for one operation. `price` and `reserve` are thousandths of an image.
-
-    `calls` may be made in any `window` milliseconds; `places` at once, -1 for any number; and
-    `account_calls` in `account_window` by all keys of the account, 0 for any number. `gated`: only while
-    the account is known to have the price left.
-    """
-
-    key: str
-    account: str
-    price: int
-    gated: bool
-    reserve: int
-    calls: int
-    window: int
-    places: int
-    account_calls: int
-    account_window: int
+__all__ = ["KnownKey", "Pool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,31 +99,34 @@ class Pool:
         ]
 
     def candidates(self, tenant: Tenant, operation: Operation) -> str:
-        """Return the keys that may serve a tenant as JSON; empty where there is no pool at all."""
+        """Return the keys that may serve a tenant as JSON; empty where there is no pool at all.
+
+        `lua/admit.lua` says what stands there.
+        """
         if not self._accounts:
             return ""
         name = (tenant.id, tenant.accounts, operation)
         written = self._written.get(name)
         if written is None:
-            keys = [asdict(key) for key in self.keys(tenant, operation)]
-            written = self._written[name] = json.dumps(keys, separators=(",", ":"))
+            serving = [self._written_account(one, operation) for one in self.serving(tenant)]
+            written = self._written[name] = json.dumps(serving, separators=(",", ":"))
         return written
 
-    def keys(self, tenant: Tenant, operation: Operation) -> list[Candidate]:
-        """Return the keys that may serve a tenant."""
-        return [
-            Candidate(
-                key=key.fingerprint,
-                account=account.id,
-                price=self.price_of(account).of(operation),
-                gated=self._gated,
-                reserve=account.reserve_milli,
-                calls=key.calls,
-                window=key.window_ms,
-                places=-1 if key.places is None else key.places,
-                account_calls=account.calls or 0,
-                account_window=account.window_ms,
-            )
-            for account in self.serving(tenant)
-            for key in account.keys
-        ]
+    def _written_account(self, account: PoolAccount, operation: Operation) -> dict[str, object]:
+        return {
+            "account": account.id,
+            "price": self.price_of(account).of(operation),
+            "gated": self._gated,
+            "reserve": account.reserve_milli,
+            "calls": account.calls or 0,
+            "window": account.window_ms,
+            "keys": [
+                {
+                    "key": key.fingerprint,
+                    "calls": key.calls,
+                    "window": key.window_ms,
+                    "places": -1 if key.places is None else key.places,
+                }
+                for key in account.keys
+            ],
+        }

@@ -16,13 +16,13 @@ __all__ = ["AccountMetrics"]
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number of each account. `says_closed`: it is shown for one that has not answered yet, too."""
+    """A number of each account; `always` also of one that has not answered yet."""
 
     family: type[GaugeMetricFamily | CounterMetricFamily]
     name: str
     text: str
     of: Callable[[Standing], float]
-    says_closed: bool = False
+    always: bool = False
 
 
 def _available(standing: Standing) -> float:
@@ -47,7 +47,7 @@ _NUMBERS = (
         "gateway_account_held_images",
         "Images held for calls under way.",
         lambda standing: standing.held / 1000,
-        says_closed=True,
+        always=True,
     ),
     _Number(
         CounterMetricFamily,
@@ -72,7 +72,7 @@ _NUMBERS = (
         "gateway_account_closed",
         "1 while the account serves no live call: it has not answered yet, or has nothing left.",
         lambda standing: standing.is_closed,
-        says_closed=True,
+        always=True,
     ),
 )
 
@@ -98,6 +98,6 @@ def _families(standings: Sequence[Standing]) -> Iterator[Metric]:
     for number in _NUMBERS:
         family = number.family(number.name, number.text, labels=("account",))
         for standing in standings:
-            if standing.word is not None or number.says_closed:
+            if standing.word is not None or number.always:
                 family.add_metric((standing.account.id,), number.of(standing))
         yield family

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -86,7 +86,7 @@ class Spending(RuleBasedStateMachine):
         images, charged = self.held.pop(name)
         if charged:
             self.posts.append((self.now, images))
-            self.books = with_spent(self.books, images)
+            self.books = replace(self.books, since=self.books.since + images)
 
     @rule(images=IMAGES)
     def another_spends(self, images: int) -> None:
@@ -144,18 +144,6 @@ class Spending(RuleBasedStateMachine):
         self.alone_the_books_are_exact()
 
 
-def with_spent(books: AccountBooks, images: int) -> AccountBooks:
-    """The books after a call was posted."""
-    return AccountBooks(
-        books.available,
-        books.subscription,
-        books.since + images,
-        books.drift,
-        books.external,
-        books.returned,
-    )
-
-
 TestSpending = Spending.TestCase
 
 
@@ -207,36 +195,28 @@ def test_the_cheapest_call_is_that_of_the_configured_price_else_of_the_plan(
     assert least == least_cost(PoolAccount("a", (), configured), plan)
 
 
+OPEN = Standing(PoolAccount("a", (), None), AccountState(200, 0, "plus"))
+
+
+def test_an_account_with_the_price_of_its_cheapest_call_is_open() -> None:
+    assert not OPEN.is_closed
+
+
 @pytest.mark.parametrize(
-    ("standing", "is_closed"),
+    "standing",
     [
-        pytest.param(Standing(PoolAccount("a", (), None)), True, id="it never answered"),
+        pytest.param(replace(OPEN, word=None), id="it never answered"),
+        pytest.param(replace(OPEN, word=AccountState(200, 0, "basic")), id="it is dearer"),
+        pytest.param(replace(OPEN, since=1), id="it was spent since"),
+        pytest.param(replace(OPEN, held=1), id="it is held"),
         pytest.param(
-            Standing(PoolAccount("a", (), None), AccountState(200, 0, "plus")),
-            False,
-            id="a segment",
+            replace(OPEN, account=PoolAccount("a", (), None, reserve_milli=1)), id="it is reserved"
         ),
-        pytest.param(
-            Standing(PoolAccount("a", (), None), AccountState(200, 0, "plus"), held=1),
-            True,
-            id="it is held",
-        ),
-        pytest.param(
-            Standing(PoolAccount("a", (), None, reserve_milli=1), AccountState(200, 0, "plus")),
-            True,
-            id="it is reserved",
-        ),
-        pytest.param(
-            Standing(PoolAccount("a", (), None), AccountState(10**6, 0, "plus"), is_exhausted=True),
-            True,
-            id="it answered 402",
-        ),
+        pytest.param(replace(OPEN, is_exhausted=True), id="it answered 402"),
     ],
 )
-def test_an_account_without_the_cheapest_call_is_closed(
-    standing: Standing, is_closed: bool
-) -> None:  # noqa: FBT001 - a column of the table
-    assert is_closed is standing.is_closed
+def test_an_account_without_the_price_of_its_cheapest_call_is_closed(standing: Standing) -> None:
+    assert standing.is_closed
 
 
 def test_the_shorter_intervals_follow_from_the_longest() -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from gateway.domain.answer import Answer
 from gateway.domain.calls import Balance
+from gateway.domain.credits import PLUS
 from gateway.domain.edit import Edit, Operation
 from gateway.domain.keys import NOTHING_SEEN, PoolAccount, PoolKey, Seen
-from gateway.domain.credits import PLUS
 from gateway.domain.limits import BucketState
 from gateway.domain.retries import RetryBudget
 from gateway.domain.tenant import Tenant

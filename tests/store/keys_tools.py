@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import redis
 
@@ -22,37 +22,19 @@ from gateway.store.ledger_calls import Attempt, LedgerCalls
 from gateway.store.pool import Pool
 from gateway.store.scripts import ScriptCall, load
 from tests.servers.process import Server
-from tests.store.keys_twin import Answer, Books, Line, Told, Twin, span
-from tests.store.ledger_twin import OPEN
+from tests.store.keys_picture import READ, Picture, read_picture
+from tests.store.keys_twin import Answer, Told, Twin
 from tests.store.ledger_picture import WIPE
 from tests.store.ledger_tools import NOON, timed_ledger
+from tests.store.ledger_twin import OPEN
 
 __all__ = ["ANY", "PATIENCE", "KeyBench", "a_claim", "an_account", "told"]
 
+T = TypeVar("T")
 ANY = Tenant("any")
 PATIENCE = 60.0
 SWEPT = 100
 START = NOON // 1000
-
-READ = """
-local all = {}
-for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
-  local kind = redis.call('TYPE', key).ok
-  local value
-  if kind == 'string' then
-    value = { redis.call('GET', key) }
-  elseif kind == 'hash' then
-    value = redis.call('HGETALL', key)
-  elseif kind == 'zset' then
-    value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  elseif kind == 'set' then
-    value = redis.call('SMEMBERS', key)
-  end
-  all[#all + 1] = { string.sub(key, #KEYS[1] + 1), value or {} }
-end
-return all
-"""
-"""Answers name and content of every key that begins with KEYS[1]."""
 
 
 def an_account(
@@ -66,9 +48,9 @@ def an_account(
 ) -> PoolAccount:
     """An account whose keys are told by calls, window and places; they are named `<account>1` and so on."""
     made = []
-    for number, (most, window, *places) in enumerate(keys, 1):
+    for number, (most, within, *places) in enumerate(keys, 1):
         key = f"{name}{number}"
-        made.append(PoolKey(key, key, most, window, places[0] if places else None))
+        made.append(PoolKey(key, key, most, within, places[0] if places else None))
     return PoolAccount(name, tuple(made), price, calls, reserve, tenants, window)
 
 
@@ -99,17 +81,6 @@ def told(
     period = Period(0, 2 * START)
     what = (claim.id, claim.tenant.id, claim.operation, claim.cost_milli, claim.seconds)
     return Told(Hold(*what, period, claim.traits, grant, attempt), state, seen)
-
-
-@dataclass(slots=True)
-class Picture:
-    """The books, and what follows from them: the places taken at each key, what each account holds and
-    has spent."""
-
-    books: Books = field(default_factory=Books)
-    places: dict[str, dict[str, int]] = field(default_factory=dict)
-    held: dict[str, int] = field(default_factory=dict)
-    since: dict[str, int] = field(default_factory=dict)
 
 
 class KeyBench:
@@ -178,6 +149,11 @@ class KeyBench:
         self._client.hset(name, "available", milli)
         self._client.hdel(name, "exhausted")
 
+    def drain(self, key: str) -> None:
+        """What an operator does to a key that is to begin no call any more."""
+        self.twin.books.off[key] = "drained"
+        self._client.eval(self._switch.text, 1, self.root, "drained", key)
+
     def resume(self, key: str) -> None:
         """What an operator does to a key that is off or left alone."""
         self.twin.resume(key)
@@ -190,21 +166,20 @@ class KeyBench:
 
     def picture(self) -> Picture:
         """What Redis has."""
-        return self._normal(_read(self._client.eval(READ, 1, self.root)))
+        return self._standing(self._client.eval(READ, 1, self.root))
 
     def expected(self) -> Picture:
         """What it should have."""
         books = self.twin.books
         named = {line.grant for line in books.lines.values() if line.grant != NO_KEY}
         keys, accounts = {one.key for one in named}, {one.account for one in named}
-        return self._normal(
-            Picture(
-                books,
-                {key: books.open_calls(key) for key in keys},
-                {account: books.images(account, OPEN) for account in accounts},
-                {account: books.images(account, ("posted", "presumed")) for account in accounts},
-            )
+        expected = Picture(
+            books,
+            {key: books.under_way(key) for key in keys},
+            {account: books.images(account, OPEN) for account in accounts},
+            {account: books.images(account, ("posted", "presumed")) for account in accounts},
         )
+        return expected.standing(self.now)
 
     def _twice(self, call: ScriptCall) -> tuple[list[Any], list[Any]]:
         """Make a call twice: it does what it does to the twin, and the second time nothing."""
@@ -215,34 +190,11 @@ class KeyBench:
             pipeline.execute_command("EVAL", call.script.text, len(keys), *keys, *call.arguments)
             pipeline.execute_command("EVAL", READ, 1, self.root)
         _, first, seen, second, again = pipeline.execute()
-        assert self.expected() == self._normal(_read(seen))
-        assert self._normal(_read(seen)) == self._normal(_read(again))
+        assert self.expected() == self._standing(seen) == self._standing(again)
         return first, second
 
-    def _normal(self, picture: Picture) -> Picture:
-        """Without what counts no more, and without what is nothing."""
-        windows = self.twin.windows
-        books, minute = picture.books, self.now - 60_000
-        fails = {
-            operation: {name: at for name, at in failed.items() if at > minute}
-            for operation, failed in books.fails.items()
-        }
-        books = replace(
-            books,
-            made={
-                (name, call): at
-                for (name, call), at in books.made.items()
-                if at > self.now - span(windows[name])
-            },
-            fails={operation: failed for operation, failed in fails.items() if failed},
-            bad={digest: bad for digest, bad in books.bad.items() if bad[1] > minute},
-        )
-        return Picture(
-            books,
-            {key: holds for key, holds in picture.places.items() if holds},
-            {account: amount for account, amount in picture.held.items() if amount},
-            {account: amount for account, amount in picture.since.items() if amount},
-        )
+    def _standing(self, answer: Sequence[Any]) -> Picture:
+        return read_picture(answer).standing(self.now)
 
 
 def _answer(words: Sequence[Any]) -> Answer:
@@ -254,86 +206,3 @@ def _answer(words: Sequence[Any]) -> Answer:
         case [word]:
             return word.decode(), None
     raise AssertionError(words)
-
-
-def _read(answer: Sequence[Any]) -> Picture:
-    """Understand what READ answers."""
-    picture = Picture()
-    books = picture.books
-    for raw, value in answer:
-        kind, _, name = raw.decode().partition(":")
-        if kind.startswith("slots@"):
-            picture.places[_rest(raw, "slots@")] = _scores(value)
-        elif kind.startswith("calls@"):
-            books.made |= _log("@" + _rest(raw, "calls@"), value)
-        elif kind == "calls":
-            books.made |= _log(name, value)
-        elif kind == "hold":
-            books.lines[name] = _line(value[0].decode())
-        elif kind == "key":
-            _read_key(books, name, _pairs(value))
-        elif kind == "account":
-            _read_account(picture, name, _pairs(value))
-        elif kind == "serves":
-            books.serves[name] = {member.decode() for member in value}
-        elif kind == "fails":
-            books.fails[Operation(name)] = _scores(value)
-        elif kind == "probe":
-            books.probes[Operation(name)] = value[0].decode()
-        elif kind == "bad":
-            drawn = _pairs(value)
-            books.bad[name] = int(drawn["times"]), int(drawn["at"])
-    return picture
-
-
-def _read_key(books: Books, key: str, words: dict[str, str]) -> None:
-    for word, value in words.items():
-        if word == "off":
-            books.off[key] = value
-        elif word in _QUOTAS:
-            books.cool[key, _QUOTAS[word]] = int(value)
-        else:
-            books.masks[key, Operation(word.removeprefix("mask:"))] = int(value)
-
-
-def _read_account(picture: Picture, account: str, words: dict[str, str]) -> None:
-    books = picture.books
-    picture.held[account] = int(words.get("held", 0))
-    picture.since[account] = int(words.get("since", 0))
-    if "available" in words:
-        books.available[account] = int(words["available"])
-    if "exhausted" in words:
-        books.exhausted[account] = int(words["exhausted"])
-    for word, sandbox in _QUOTAS.items():
-        if word in words:
-            books.cool[f"@{account}", sandbox] = int(words[word])
-        other = word.replace("cool", "throttled")
-        if other in words:
-            at = int(words[other.replace("throttled", "throttled_at")])
-            books.throttled[f"@{account}", sandbox] = words[other], at
-
-
-_QUOTAS = {"cool": False, "cool:sandbox": True}
-
-
-def _rest(raw: bytes, head: str) -> str:
-    return raw.decode().removeprefix(head)
-
-
-def _line(text: str) -> Line:
-    state, _, operation, _, _, _, due, attempt, key, account, images = text.split(" ")
-    grant = KeyGrant(key, account, int(images))
-    return Line(state, Operation(operation), int(attempt), grant, int(due))
-
-
-def _log(name: str, value: Sequence[bytes]) -> dict[tuple[str, str], int]:
-    return {(name, call): at for call, at in _scores(value).items()}
-
-
-def _pairs(flat: Sequence[bytes]) -> dict[str, str]:
-    words = [word.decode() for word in flat]
-    return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def _scores(flat: Sequence[bytes]) -> dict[str, int]:
-    return {name: int(score) for name, score in _pairs(flat).items()}

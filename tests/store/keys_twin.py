@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(slots=True)
 class Books:
-    """What has to be the same in Redis. `made` is a log: by key or `@account` and call, when it was granted.
+    """What has to be the same in Redis. `made` is a log: by key or `@account` and call, when it leaves the window.
 
     `cool` and `throttled` are by key or `@account` and quota, `bad` is how often and when last.
     """
@@ -81,13 +81,10 @@ class Books:
             if line.grant.account == account and line.state in states
         )
 
-    def open_calls(self, key: str) -> dict[str, int]:
-        """The open holds of a key, by when they are due."""
-        return {
-            name: line.due
-            for name, line in self.lines.items()
-            if line.grant.key == key and line.state in OPEN
-        }
+    def under_way(self, key: str) -> int:
+        """How many calls of a key are."""
+        lines = self.lines.values()
+        return sum(line.grant.key == key and line.state in OPEN for line in lines)
 
 
 class _Free(NamedTuple):
@@ -186,19 +183,15 @@ class Twin:
             return SOON, False
         return ahead, True
 
-    @property
-    def windows(self) -> dict[str, int]:
-        """The window of each key and `@account`."""
-        windows = {f"@{one.id}": one.window_ms for one in self.accounts}
-        return windows | {key.fingerprint: key.window_ms for one in self.accounts for key in one.keys}
-
     def awaits_others(self, claim: Claim) -> bool:
         """Whether a claim may wait for the end of a call or for images: nobody knows when that is."""
         if not self.free(claim, self.now) and self.first_return(claim) is None:
             return True
         keys = [key for account in self.accounts for key in account.keys]
-        is_full = [k.places is not None and self._busy(k.fingerprint) >= k.places for k in keys]
-        return any(is_full) or self._is_probed(claim.operation)
+        busy = (
+            k.places is not None and self.books.under_way(k.fingerprint) >= k.places for k in keys
+        )
+        return any(busy) or self._is_probed(claim.operation)
 
     def resume(self, key: str) -> None:
         """What an operator does."""
@@ -207,10 +200,9 @@ class Twin:
         books.cool = {name: until for name, until in books.cool.items() if name[0] != key}
         books.masks = {name: until for name, until in books.masks.items() if name[0] != key}
 
-    def made_lately(self, name: str, window: int, at: int) -> int:
+    def made(self, name: str, at: int) -> int:
         """How many calls of a key or `@account` count under its rate."""
-        times = (made for (who, _), made in self.books.made.items() if who == name)
-        return sum(made > at - span(window) for made in times)
+        return sum(leaves > at for (who, _), leaves in self.books.made.items() if who == name)
 
     def _keys(self, claim: Claim, at: int) -> Iterator[_Free]:
         for account in self.accounts:
@@ -222,7 +214,7 @@ class Twin:
             serves = account.id in self.books.serves.get(claim.traits.template, ())
             for key in account.keys:
                 calls = min(left, self._key_left(key, claim, at))
-                spare = -self._busy(key.fingerprint)
+                spare = -self.books.under_way(key.fingerprint)
                 yield _Free(serves and bool(claim.traits.template), calls, spare, key, account)
 
     def _account_left(self, account: PoolAccount, claim: Claim, at: int) -> float:
@@ -239,8 +231,7 @@ class Twin:
         if books.cool.get((f"@{account.id}", sandbox), 0) > at:
             return 0
         if account.calls is not None:
-            made = self.made_lately(f"@{account.id}", account.window_ms, at)
-            left = min(left, account.calls - made)
+            left = min(left, account.calls - self.made(f"@{account.id}", at))
         return left
 
     def _key_left(self, key: PoolKey, claim: Claim, at: int) -> float:
@@ -249,23 +240,19 @@ class Twin:
             return 0
         if books.masks.get((name, claim.operation), 0) > at:
             return 0
-        places = math.inf if key.places is None else key.places - self._busy(name)
+        places = math.inf if key.places is None else key.places - books.under_way(name)
         if places < 1 and at >= self.now + SOON:
             places = 1
-        return min(places, key.calls - self.made_lately(name, key.window_ms, at))
+        return min(places, key.calls - self.made(name, at))
 
     def _is_probed(self, operation: Operation) -> bool:
         probe = self.books.lines.get(self.books.probes.get(operation, ""))
         return probe is not None and probe.state in OPEN
 
-    def _busy(self, key: str) -> int:
-        return sum(due > self.now for due in self.books.open_calls(key).values())
-
     def _events(self) -> set[int]:
         """The times at which a key may return."""
-        windows = self.windows
-        times = {at + span(windows[name]) for (name, _), at in self.books.made.items()}
-        times |= set(self.books.cool.values()) | set(self.books.masks.values()) | {self.now + SOON}
+        books = self.books
+        times = {*books.made.values(), *books.cool.values(), *books.masks.values(), self.now + SOON}
         return {at for at in times if at > self.now}
 
     def _grant(self, claim: Claim, free: _Free) -> KeyGrant:
@@ -275,9 +262,10 @@ class Twin:
 
     def _count(self, name: str, attempt: int, free: _Free) -> None:
         call = f"{name}:{attempt}"
-        self.books.made[free.key.fingerprint, call] = self.now
+        self.books.made[free.key.fingerprint, call] = self.now + span(free.key.window_ms)
         if free.account.calls is not None:
-            self.books.made[f"@{free.account.id}", call] = self.now
+            leaves = self.now + span(free.account.window_ms)
+            self.books.made[f"@{free.account.id}", call] = leaves
 
     def _let_go(self, line: Line, claim: Claim, seen: Seen) -> None:
         if line.grant != NO_KEY:
@@ -294,7 +282,7 @@ class Twin:
                 if traits.template:
                     books.serves.setdefault(traits.template, set()).add(account)
             case Verdict.REJECTED | Verdict.FORBIDDEN:
-                books.off[key] = seen.verdict.value
+                books.off.setdefault(key, seen.verdict.value)
             case Verdict.EXHAUSTED if not traits.sandbox:
                 books.exhausted[account] = self.now
             case Verdict.THROTTLED:

@@ -169,6 +169,31 @@ def test_without_another_key_nothing_is_held_any_more(bench: KeyBench) -> None:
     assert (1, bench.now) == bench.picture().books.bad[claim.traits.digest]
 
 
+def test_a_claim_that_lapsed_and_is_made_again_is_one_call(bench: KeyBench) -> None:
+    bench.begin(an_account("a", (2, 60_000)))
+    claim = a_claim()
+    assert grant(bench, claim)
+    bench.wait(10_000)
+    assert grant(bench, claim)
+    assert [True, False] == [grant(bench) is not None for _ in range(2)]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.SERVED])
+def test_a_key_that_an_operator_drains_stays_so_whatever_its_last_calls_show(
+    bench: KeyBench, verdict: Verdict
+) -> None:
+    bench.begin(an_account("a", PLENTY))
+    claim = a_claim()
+    held = grant(bench, claim)
+    assert held
+    bench.drain("a1")
+    bench.settle(told(claim, "voided", held, seen=Seen(verdict)))
+    assert {"a1": "drained"} == bench.picture().books.off
+    assert grant(bench) is None
+    bench.resume("a1")
+    assert grant(bench)
+
+
 ACCOUNTS = (an_account("a", PLENTY), an_account("b", PLENTY), an_account("c", PLENTY))
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import pytest
 
 from gateway.domain.edit import Operation
-from gateway.domain.errors import UpstreamUnavailable
-from gateway.domain.keys import NO_KEY, NOTHING_SEEN, KeyGrant, PoolAccount, Seen, Verdict
-from gateway.domain.periods import Period
+from gateway.domain.keys import NO_KEY, NOTHING_SEEN, PoolAccount, Seen, Verdict
 from gateway.domain.tenant import Tenant
-from gateway.ports import CallTraits, Claim, Hold
-from gateway.store.ledger_calls import Attempt
-from gateway.store.local_keys import LocalKeys
-from gateway.store.pool import Pool
-from tests.store.keys_tools import KeyBench, a_claim, an_account, told
+from gateway.ports import CallTraits
+from tests.store.keys_choosers import ByMemory, ByScripts, Chooser
+from tests.store.keys_tools import KeyBench, a_claim, an_account
 
 EDIT, SEGMENT = Operation.EDIT, Operation.SEGMENT
 NONE: frozenset[str] = frozenset()
@@ -25,85 +20,6 @@ SANDBOX = CallTraits(sandbox=True)
 PLENTY = (20, 60_000)
 POOL = (an_account("a", PLENTY, PLENTY, PLENTY), an_account("b", PLENTY))
 ALL = {"a1", "a2", "a3", "b1"}
-
-
-class Chooser(Protocol):
-    """Where a call gets its key. Of a refusal, `wait` has the seconds that were told."""
-
-    wait: float | None
-
-    def grant(self, claim: Claim, tried: frozenset[str] = NONE) -> str | None:
-        """The key that the claim gets, if any."""
-        ...
-
-    def again(self, claim: Claim, seen: Seen, tried: frozenset[str] = NONE) -> str | None:
-        """Another key, for what its first attempt has shown."""
-        ...
-
-    def end(self, claim: Claim, seen: Seen = NOTHING_SEEN) -> None:
-        """Settle what was not charged."""
-        ...
-
-    def pass_time(self, seconds: float) -> None: ...
-
-
-@dataclass
-class ByScripts:
-    bench: KeyBench
-    wait: float | None = None
-    grants: dict[str, tuple[KeyGrant, int]] = field(default_factory=dict)
-
-    def grant(self, claim: Claim, tried: frozenset[str] = NONE) -> str | None:
-        return self._ask(claim, Attempt(1, tried=tried))
-
-    def again(self, claim: Claim, seen: Seen, tried: frozenset[str] = NONE) -> str | None:
-        return self._ask(claim, Attempt(2, seen, tried))
-
-    def end(self, claim: Claim, seen: Seen = NOTHING_SEEN) -> None:
-        grant, attempt = self.grants[claim.id]
-        self.bench.settle(told(claim, "voided", grant, attempt=attempt, seen=seen))
-
-    def pass_time(self, seconds: float) -> None:
-        self.bench.wait(round(seconds * 1000))
-
-    def _ask(self, claim: Claim, attempt: Attempt) -> str | None:
-        _, said = self.bench.admit(claim, attempt)
-        if isinstance(said, KeyGrant):
-            self.grants[claim.id] = said, attempt.number
-            return said.key
-        self.wait = None if said is None else said / 1000
-        return None
-
-
-@dataclass
-class ByMemory:
-    now: float = 1_000.0
-    wait: float | None = None
-    holds: dict[str, Hold] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.pool = Pool()
-        self.keys = LocalKeys(self.pool, lambda: self.now)
-
-    def grant(self, claim: Claim, tried: frozenset[str] = NONE) -> str | None:
-        try:
-            key = self.keys.choose(claim.id, claim.tenant, claim.operation, claim.traits, tried)
-        except UpstreamUnavailable as refusal:
-            self.wait = refusal.retry_after
-            return None
-        what = (claim.id, claim.tenant.id, claim.operation, claim.cost_milli, claim.seconds)
-        self.holds[claim.id] = Hold(*what, Period(0, 1), claim.traits, key)
-        return key.key
-
-    def again(self, claim: Claim, seen: Seen, tried: frozenset[str] = NONE) -> str | None:
-        self.end(claim, seen)
-        return self.grant(claim, tried)
-
-    def end(self, claim: Claim, seen: Seen = NOTHING_SEEN) -> None:
-        self.keys.judge(self.holds[claim.id], seen)
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Open(Protocol):
@@ -224,6 +140,17 @@ def test_two_keys_throttled_within_a_second_close_their_account(
         assert ALL == usable(keys, traits=traits)
 
 
+def test_the_wait_for_an_account_that_cools_is_told(chooser: Open) -> None:
+    keys = chooser(an_account("a", PLENTY, PLENTY, PLENTY))
+    for key in ("a1", "a2"):
+        claim = a_claim()
+        assert key == keys.grant(claim, frozenset({"a1", "a2"} - {key}))
+        keys.end(claim, Seen(Verdict.THROTTLED, 30.0))
+    assert (None, 30.0) == (keys.grant(a_claim()), keys.wait)
+    keys.pass_time(30.0)
+    assert keys.grant(a_claim()) is not None
+
+
 def test_one_key_throttled_twice_does_not_speak_for_its_account(chooser: Open) -> None:
     keys = chooser(*POOL)
     calls = [a_claim(), a_claim()]
@@ -323,7 +250,7 @@ def test_another_attempt_takes_another_key_than_those_tried(chooser: Open) -> No
     claim = a_claim()
     assert "a1" == keys.grant(claim)
     assert "b1" == keys.again(claim, NOTHING_SEEN, frozenset({"a1", "a2", "a3"}))
-    assert keys.grant(a_claim(), ALL) is None  # type: ignore[arg-type]  # a set does
+    assert keys.grant(a_claim(), frozenset(ALL)) is None
 
 
 def test_another_attempt_gives_the_first_key_back(chooser: Open) -> None:

@@ -172,6 +172,11 @@ class Sequences(RuleBasedStateMachine):
         )
         self.bench.hear_of(accounts[pick % len(accounts)].id, spent + milli)
 
+    @rule(pick=PICKS)
+    def drain(self, pick: int) -> None:
+        keys = [key.fingerprint for one in self.bench.twin.accounts for key in one.keys]
+        self.bench.drain(keys[pick % len(keys)])
+
     @precondition(lambda self: self.bench.twin.books.off)
     @rule()
     def resume(self) -> None:

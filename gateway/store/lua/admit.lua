@@ -7,8 +7,8 @@
 --       8 calls under way at most; -1: any number   9 budget; -1: none
 --       10 ms after which a hold that was not sent lapses; 11 ms for which a sent one is waited for
 --       12 number of the attempt; above 1 the hold goes on with another key
---       13 the keys that may serve, JSON: a list of {key, account, price, gated, reserve, calls, window,
---          places, account_calls, account_window}; empty: the call needs none
+--       13 the keys that may serve, JSON: a list of {account, price, gated, reserve, calls, window, keys}, and
+--          `keys` is one of {key, calls, window, places}; calls 0, places -1: any number. Empty: it needs none
 --       14 what else is to be known of the call, JSON: {sandbox, digest, template, tried: {key: true}}
 --       15 what the attempt before has shown, JSON as `judge` has it; empty: nothing
 --       then start and end of each period that may be now
@@ -66,7 +66,7 @@ local function let_go(hold)
   if ARGV[15] ~= '' then
     judge(root, hold, cjson.decode(ARGV[15]), ms)
   end
-  free_key(root, id, hold)
+  free_key(root, hold)
   hold_move(root, id, hold, hold.state, hold.state, hold.due, ms)
 end
 
@@ -98,14 +98,16 @@ if full_at > us + burst * interval then
 end
 local attempt, life = tonumber(ARGV[12]), tonumber(ARGV[11])
 
--- The key that may serve, else the word that says why none does, and the ms to wait.
+-- The key that may serve and its account, else the word that says why none does, and the ms to wait.
 local function find_key(call)
   local trouble = trouble_ahead(root, id, call, ms)
-  local one, wait = choose(root, cjson.decode(ARGV[13]), call, ms)
+  local key, found = choose(root, cjson.decode(ARGV[13]), call, ms)
   if trouble > 0 then
-    return nil, 'trouble', math.max(trouble, one and 0 or wait)
+    return nil, 'trouble', math.max(trouble, key and 0 or found)
+  elseif key then
+    return key, found
   end
-  return one, 'no key', wait
+  return nil, 'no key', found
 end
 
 local hold = hold_read(root, id)
@@ -138,11 +140,11 @@ hold.attempt = attempt
 if ARGV[13] ~= '' then
   local call = cjson.decode(ARGV[14])
   call.operation, call.goes_on = ARGV[4], again
-  local one, word, wait = find_key(call)
-  if not one then
-    return answer(word, wait)
+  local key, found, wait = find_key(call)
+  if not key then
+    return answer(found, wait)
   end
-  take_key(root, id, hold, one, call, ms)
+  take_key(root, id, hold, key, found, call, ms)
 end
 if again then
   hold_move(root, id, hold, hold.state, hold.state, ms + life, ms)

@@ -98,6 +98,13 @@ local function move_images(root, id, hold, from, to, ms)
   end
 end
 
+-- `open` has how many calls each key has under way.
+local function count_open(root, key, more)
+  if key ~= '-' and redis.call('HINCRBY', root .. 'open', key, more) == 0 then
+    redis.call('HDEL', root .. 'open', key)
+  end
+end
+
 -- Books the cost where the state `to` has it, and writes the hold; `due` is when an open one is swept.
 local function hold_move(root, id, hold, from, to, due, ms)
   local budget = budget_of(root, hold)
@@ -112,10 +119,8 @@ local function hold_move(root, id, hold, from, to, due, ms)
   end
   if hold.key ~= '-' then
     move_images(root, id, hold, from, to, ms)
-    if is_open(to) then
-      redis.call('ZADD', root .. 'slots@' .. hold.key, due, id)
-    else
-      redis.call('ZREM', root .. 'slots@' .. hold.key, id)
+    if is_open(to) ~= is_open(from) then
+      count_open(root, hold.key, is_open(to) and 1 or -1)
     end
   end
   hold.state, hold.due = to, due

@@ -2,8 +2,7 @@
 --
 -- KEYS  1 root of all names
 -- ARGV  1 the operations, JSON: a list
---       2 the keys, JSON: a list of {key, calls, window}
---       3 the accounts, JSON: a list of {account, calls, window}; calls 0: it has no rate
+--       2 the keys, JSON: a list   3 the accounts, JSON: a list
 -- Answer  three lists, in the order of what was asked. Times are milliseconds, 0 for none and for one that is over
 --         of each key: why it is off, or '', up to when it is left alone, and for sandbox calls; its calls in
 --         the window; its open calls; up to when each operation is masked
@@ -21,32 +20,32 @@ local function ahead(time)
   return at > ms and at or 0
 end
 
-local function made(log, window)
-  return redis.call('ZCOUNT', log, '(' .. whole(ms - math.ceil(window * MARGIN)), '+inf')
+local function made(log)
+  return redis.call('ZCOUNT', root .. 'calls:' .. log, '(' .. whole(ms), '+inf')
 end
 
 local answer = { {}, {}, {} }
-for i, one in ipairs(keys) do
+for i, key in ipairs(keys) do
   local fields = { 'off', 'cool', 'cool:sandbox' }
   for _, operation in ipairs(operations) do
     fields[#fields + 1] = 'mask:' .. operation
   end
-  local state = redis.call('HMGET', root .. 'key:' .. one.key, unpack(fields))
+  local state = redis.call('HMGET', root .. 'key:' .. key, unpack(fields))
   local told = {
-    state[1] or '', ahead(state[2]), ahead(state[3]), made(root .. 'calls:' .. one.key, one.window),
-    redis.call('ZCOUNT', root .. 'slots@' .. one.key, '(' .. whole(ms), '+inf'),
+    state[1] or '', ahead(state[2]), ahead(state[3]), made(key),
+    tonumber(redis.call('HGET', root .. 'open', key) or 0),
   }
   for place = 4, #fields do
     told[#told + 1] = ahead(state[place])
   end
   answer[1][i] = told
 end
-for i, one in ipairs(accounts) do
-  local state = redis.call('HMGET', root .. 'account:' .. one.account,
+for i, account in ipairs(accounts) do
+  local state = redis.call('HMGET', root .. 'account:' .. account,
     'available', 'since', 'held', 'exhausted', 'cool')
   answer[2][i] = {
     tonumber(state[1]) or false, (state[2] or 0) + (state[3] or 0), state[4] and 1 or 0, ahead(state[5]),
-    one.calls > 0 and made(root .. 'calls@' .. one.account, one.window) or 0,
+    made('@' .. account),
   }
 end
 for i, operation in ipairs(operations) do

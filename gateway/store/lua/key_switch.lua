@@ -15,12 +15,14 @@ for i = 2, #ARGV do
   local off = redis.call('HGET', key, 'off')
   if word == 'resumed' then
     changed = changed + redis.call('DEL', key)
+    redis.call('SREM', root .. 'troubled', ARGV[i])
   elseif word == 'served' then
     if off and off ~= 'drained' then
       changed = changed + redis.call('HDEL', key, 'off')
     end
   elseif off ~= word and (word == 'drained' or off ~= 'drained') then
     redis.call('HSET', key, 'off', word)
+    redis.call('SADD', root .. 'troubled', ARGV[i])
     changed = changed + 1
   end
 end

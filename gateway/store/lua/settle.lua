@@ -36,10 +36,8 @@ end
 
 local function change_key(id, hold, told)
   if is_open(hold.state) then
-    free_key(root, id, hold)
-    if told.images > 0 then
-      redis.call('HINCRBY', root .. 'account:' .. told.account, 'held', told.images)
-    end
+    free_key(root, hold)
+    hold_key(root, told)
   end
   hold.attempt, hold.key, hold.account, hold.images = told.attempt, told.key, told.account, told.images
 end
