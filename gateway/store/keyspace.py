@@ -10,6 +10,8 @@
     pg1:{ctl}:replicas      sorted set of the replicas that live, by the time they last said so
     pg1:{ctl}:gen, seq:*, hold:*, holds, slots:*, bucket:*, budget:*, journal
                             the ledger; `lua/hold.lua` says what each holds and for how long
+    pg1:{ctl}:calls:*, made, leaving, open, key:*, troubled, serves:*, fails:*, probe:*, bad:*
+                            the choice of upstream keys; `lua/keys.lua` and `lua/health.lua` say what each holds
     pg1:{ctl}:account:*, posts@*, used@*, poll@*
                             what upstream accounts have left; see `lua/keys.lua`, `poll.lua`, `polled.lua`
     pg1:{ctl}:requests:<tenant>
