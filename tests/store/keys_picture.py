@@ -110,7 +110,9 @@ def _check_counts(books: Books, told: dict[str, Any]) -> None:
     assert {log: len(times) for log, times in made.items()} == _scores(told["made"])
     leaving = _scores(told["leaving"])
     assert made.keys() == leaving.keys()
-    assert all(leaving[log] <= min(times) for log, times in made.items()), "none is counted too long"
+    assert all(leaving[log] <= min(times) for log, times in made.items()), (
+        "none is counted too long"
+    )
     closed = books.off.keys() | {key for key, _ in books.masks} | {key for key, _ in books.cool}
     troubled = {member.decode() for member in told["troubled"]}
     assert {key for key in closed if not key.startswith("@")} == troubled
