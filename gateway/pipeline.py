@@ -3,8 +3,8 @@
     authenticate -> request rate -> decode -> check -> digest -> replay? cache? hit: answer
       -> complete the pictures -> flight: cache again -> admit -> mark sent -> buy -> settle -> store
 
-No step calls the next; those of the flight are in `purchasing.py`. Whatever fails raises one error of
-`domain/errors.py`; nothing is spent before the flight is marked as sent.
+No step calls the next; those of the flight are in `purchasing`. Whatever fails raises one error of
+`domain/errors`; nothing is spent before the flight is marked as sent.
 """
 
 from __future__ import annotations

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Final
 
-__all__ = ["NO_LIMITS", "TRUSTED_PART", "BucketState", "Limits", "Rate", "Taken"]
+__all__ = [
+    "NO_LIMITS",
+    "TRUSTED_PART",
+    "BucketState",
+    "Limits",
+    "Rate",
+    "Taken",
+    "trusted_share",
+]
 
 TRUSTED_PART: Final = 0.8
 """Part of every limit that all replicas together grant while the state Redis is away."""
@@ -111,3 +119,8 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+
+
+def trusted_share(replicas: int) -> float:
+    """Return the part of a limit that one of so many replicas grants while the state Redis is away."""
+    return TRUSTED_PART / max(1, replicas)

@@ -68,6 +68,19 @@ class Claim:
     seconds: float
     traits: CallTraits = NO_TRAITS
 
+    def granted(self, period: Period, key: KeyGrant = NO_KEY) -> Hold:
+        """Return the hold of this claim, in the budget of that period and with that key."""
+        return Hold(
+            self.id,
+            self.tenant.id,
+            self.operation,
+            self.cost_milli,
+            self.seconds,
+            period,
+            self.traits,
+            key,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

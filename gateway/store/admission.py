@@ -16,14 +16,14 @@ from typing import Final, Self
 
 from gateway.domain.calls import Balance
 from gateway.domain.errors import PolicyError, StateUnavailable, UpstreamUnavailable
-from gateway.domain.keys import NO_KEY, NOTHING_SEEN, Seen
-from gateway.domain.limits import TRUSTED_PART, BucketState
+from gateway.domain.keys import NOTHING_SEEN, Seen
+from gateway.domain.limits import BucketState, trusted_share
 from gateway.domain.periods import months_around
 from gateway.domain.tenant import Tenant
 from gateway.ports import Claim, Hold, Settlement
 from gateway.store.books import News
-from gateway.store.hold_table import HELD, SENT, HoldTable, Spent
-from gateway.store.keyspace import budget_key
+from gateway.store.hold_table import HELD, SENT, HoldTable
+from gateway.store.keyspace import BUDGET_FIELDS, budget_key
 from gateway.store.ledger_calls import (
     Admitted,
     Answer,
@@ -32,6 +32,7 @@ from gateway.store.ledger_calls import (
     LedgerCalls,
     LedgerScripts,
     NoKey,
+    Over,
     Refused,
     Trouble,
     read_admitted,
@@ -65,9 +66,9 @@ class RedisAdmission:
     """Admission; `async with admission.running()` is when it tells Redis what became of holds.
 
     `replica` is this process's own name, `table` the one that the board of flights shares, `pool` has
-    the upstream keys (none: nobody chooses), `replicas` tells how many of them lived when that was last known. Books that had to be opened anew admit after
-    `window` seconds: nobody else has to write into those of a server that is this replica's own. `wall`
-    tells seconds since the epoch.
+    the upstream keys (none: nobody chooses), `replicas` tells how many of them lived when that was last
+    known. Books that had to be opened anew admit after `window` seconds: nobody else has to write into
+    those of a server that is this replica's own. `wall` tells seconds since the epoch.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class RedisAdmission:
         self._calls = LedgerCalls(replica, scripts or LedgerScripts.load(), window, table.books)
 
         def share() -> float:
-            return TRUSTED_PART / max(1, replicas())
+            return trusted_share(replicas())
 
         self._trust = LocalBooks(wall, self._allowance, share, LocalKeys(pool, wall, share))
         self._teller = Teller(
@@ -123,33 +124,21 @@ class RedisAdmission:
         except asyncio.CancelledError:
             self._take_back(claim)
             raise
-        if isinstance(answer, Admitted):
-            hold = _hold(claim, answer)
-            self._table.note(hold, HELD, heard=HELD)
-            return hold
         if isinstance(answer, Refused):
             raise refusal(claim.tenant, answer.limit, answer.wait)
-        if isinstance(answer, NoKey):
-            raise no_key(answer.wait)
-        if isinstance(answer, Trouble):
-            raise cooling(answer.wait)
-        self._take_back(claim)
-        raise StateUnavailable("The ledger does not admit now.", retry_after=1.0)
+        if isinstance(answer, Closed | Over):
+            self._take_back(claim)
+        admitted = _granted(answer)
+        hold = claim.granted(admitted.spent.period, admitted.key)
+        self._table.note(hold, HELD, heard=HELD)
+        return hold
 
     async def again(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> Hold:
         attempt = Attempt(hold.attempt + 1, seen, tried)
         try:
-            answer = await self._ask(claim, attempt)
+            grant = _granted(await self._ask(claim, attempt)).key
         except RedisTrouble:
             grant = self._trust.another_key(claim, hold, seen, tried)
-        else:
-            if isinstance(answer, NoKey):
-                raise no_key(answer.wait)
-            if isinstance(answer, Trouble):
-                raise cooling(answer.wait)
-            if not isinstance(answer, Admitted):
-                raise StateUnavailable("The ledger does not admit now.", retry_after=1.0)
-            grant = answer.key
         hold = replace(hold, key=grant, attempt=attempt.number)
         self._table.regrant(hold)
         return hold
@@ -184,8 +173,8 @@ class RedisAdmission:
 
     async def _read_balance(self, tenant: Tenant, budget: int) -> Balance:
         period = months_around(self._teller.now_us() / 1e6, tenant.limits.zone)[1]
-        fields = ("base", "posted", "presumed", "held")
-        [parts] = await self._link.exchange(("HMGET", budget_key(tenant.id, period.start), *fields))
+        name = budget_key(tenant.id, period.start)
+        [parts] = await self._link.exchange(("HMGET", name, *BUDGET_FIELDS))
         return self._keep_balance(
             tenant, Balance(budget, sum(int(part or 0) for part in parts), period.end / 1000)
         )
@@ -270,7 +259,7 @@ class RedisAdmission:
     def _take_back(self, claim: Claim) -> None:
         """Void a claim of which nobody knows whether Redis has granted it."""
         period = months_around(self._wall(), claim.tenant.limits.zone)[1]
-        self._note(_hold(claim, Admitted(NO_KEY, Spent(period, 0, 0), 0)), Settlement.VOIDED.value)
+        self._note(claim.granted(period), Settlement.VOIDED.value)
 
     def _note(self, hold: Hold, state: str, seen: Seen = NOTHING_SEEN) -> None:
         self._table.note(hold, state, seen=seen)
@@ -278,14 +267,13 @@ class RedisAdmission:
             self._teller.wake()
 
 
-def _hold(claim: Claim, answer: Admitted) -> Hold:
-    return Hold(
-        claim.id,
-        claim.tenant.id,
-        claim.operation,
-        claim.cost_milli,
-        claim.seconds,
-        answer.spent.period,
-        claim.traits,
-        answer.key,
-    )
+def _granted(answer: Answer) -> Admitted:
+    """Return an answer that grants; raise what any other says of the upstream, or of the ledger."""
+    match answer:
+        case Admitted():
+            return answer
+        case NoKey():
+            raise no_key(answer.wait)
+        case Trouble():
+            raise cooling(answer.wait)
+    raise StateUnavailable("The ledger does not admit now.", retry_after=1.0)

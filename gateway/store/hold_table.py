@@ -7,6 +7,7 @@ once more.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -70,12 +71,16 @@ class Spent:
 
 @dataclass(slots=True)
 class HoldTable:
-    """The table, and what the replica knows of the books. `clock` is monotonic, in seconds."""
+    """The table, and what the replica knows of the books. `clock` is monotonic, in seconds.
+
+    The first entries are forgotten first: of a plain dict, the first is found slowly once many before it
+    are gone.
+    """
 
     clock: Callable[[], float]
     books: Books = field(default_factory=Books)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    untold: dict[str, None] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=OrderedDict)
+    untold: dict[str, None] = field(default_factory=OrderedDict)
     spent: dict[BudgetName, Spent] = field(default_factory=dict)
     full_at: dict[str, int] = field(default_factory=dict)
     lost_spent: dict[BudgetName, Spent] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.domain.periods import Period
 from gateway.store.hold_table import BudgetName
-from gateway.store.keyspace import JOURNAL, LEDGER_ROOT, budget_key
+from gateway.store.keyspace import BUDGET_FIELDS, JOURNAL, LEDGER_ROOT, budget_key
 from gateway.store.link import Link
 from gateway.store.scripts import Script, ScriptCall, load, run
 
@@ -103,10 +103,9 @@ class Journal:
 
     async def totals(self, names: Sequence[BudgetName]) -> list[Totals]:
         """Return what each budget has, in order; nothing where there is none."""
-        parts = ("base", "posted", "presumed", "held")
         totals = []
         for page in _pages(names):
-            commands = [("HMGET", budget_key(*name), *parts) for name in page]
+            commands = [("HMGET", budget_key(*name), *BUDGET_FIELDS) for name in page]
             replies = await self._link.exchange(*commands)
             totals += [Totals(*(int(part or 0) for part in reply)) for reply in replies]
         return totals

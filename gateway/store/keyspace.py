@@ -33,6 +33,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BLOB_MARGIN",
+    "BUDGET_FIELDS",
     "CACHE_SECRET",
     "CHUNK_BYTES",
     "JOURNAL",
@@ -61,6 +62,9 @@ CACHE_SECRET = "pg1:{ctl}:cache-secret"  # noqa: S105 - the key's name, not the 
 
 LEDGER_ROOT = "pg1:{ctl}:"
 """What the names of the ledger's keys begin with; its scripts make them, `lua/hold.lua` lists them."""
+
+BUDGET_FIELDS = ("base", "posted", "presumed", "held")
+"""What a budget has, in the order in which `lua/hold.lua` lists it; all of it together is spent."""
 
 JOURNAL = LEDGER_ROOT + "journal"
 """The stream of what happened to holds."""

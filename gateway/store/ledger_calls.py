@@ -20,11 +20,14 @@ from gateway.store.scripts import Script, ScriptCall, load
 __all__ = [
     "Admitted",
     "Answer",
+    "Attempt",
     "Closed",
     "LedgerCalls",
     "LedgerScripts",
+    "NoKey",
     "Over",
     "Refused",
+    "Trouble",
     "read_admitted",
 ]
 

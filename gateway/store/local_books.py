@@ -71,8 +71,7 @@ class LocalBooks:
         if self.keys is not None:
             grant = self.keys.choose(claim.id, tenant, claim.operation, claim.traits)
         page.full_at = full_at
-        what = (claim.id, tenant.id, claim.operation, claim.cost_milli, claim.seconds)
-        hold = page.holds[claim.id] = Hold(*what, period, claim.traits, grant)
+        hold = page.holds[claim.id] = claim.granted(period, grant)
         return hold
 
     def another_key(self, claim: Claim, hold: Hold, seen: Seen, tried: frozenset[str]) -> KeyGrant:

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
 
 from gateway.domain.leases import LEASE_US, Ask, Pace, wanted
-from gateway.domain.limits import TRUSTED_PART, BucketState, Rate
+from gateway.domain.limits import BucketState, Rate, trusted_share
 from gateway.domain.tenant import Tenant
 from gateway.store.background import in_background
 from gateway.store.keyspace import requests_key
@@ -188,7 +188,7 @@ class RedisRequestGate:
 
     def _trust(self, desk: _Desk, now: float) -> float:
         """Take a token of this replica's own share; return 0, or the seconds to wait."""
-        share = desk.rate.share(TRUSTED_PART / max(1, self._replicas()))
+        share = desk.rate.share(trusted_share(self._replicas()))
         taken = share.take(desk.full_at, _us(now))
         desk.full_at = taken.full_at
         if not taken.wait_us:

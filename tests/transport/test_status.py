@@ -177,7 +177,7 @@ ROW = re.compile(r"(?P<indent>[ │]*)(?:[├└]── )?(?P<name>\w+)(?: {2,}(
 
 
 def drawn() -> dict[str, tuple[str, str]]:
-    """Parent and text of each class in the tree that the docstring of `domain/errors.py` draws."""
+    """Parent and text of each class in the tree that the docstring of `domain/errors` draws."""
     rows: dict[str, tuple[str, str]] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines()[2:]:

@@ -14,8 +14,8 @@
 --       then start and end of each period that may be now
 --       last: the replica's count as it knows it
 -- Answer  generation, the replica's count, time in us, then a word and what goes with it:
---         'granted', key and account (`-`: none), its price there, start and end of the period, spent, held, time in us at which the
---         bucket is full
+--         'granted', key and account (`-`: none), its price there, start and end of the period, spent, held,
+--         time in us at which the bucket is full
 --         'no key', ms until one may serve, or -1
 --         'trouble', ms for which the endpoint, or this edit, is not asked
 --         'refused', the limit, ms to wait, start and end of the period, spent, held, that time in us
@@ -49,13 +49,9 @@ local function this_period()
   end
 end
 
-local function standing(hold, full_at)
-  local settled, held = spent(root, hold)
-  return tonumber(hold.start), tonumber(hold.stop), settled, held, full_at
-end
-
-local function granted(hold, full_at)
-  return answer('granted', hold.key, hold.account, hold.images, standing(hold, full_at))
+local function granted(hold, full_at, settled, held)
+  return answer('granted', hold.key, hold.account, hold.images,
+    tonumber(hold.start), tonumber(hold.stop), settled, held, full_at)
 end
 
 -- Gives the key of an earlier attempt, which was not charged, back. A second call finds none to give.
@@ -71,10 +67,9 @@ local function let_go(hold)
 end
 
 -- The limit that refuses, and for how many ms; and the bucket as it would be with one token less.
-local function refusal(hold, full_at)
-  local settled, held = spent(root, hold)
+local function refusal(hold, full_at, already)
   local after = math.max(full_at, us) + interval
-  if budget >= 0 and hold.cost > 0 and settled + held + hold.cost > budget then
+  if budget >= 0 and hold.cost > 0 and already + hold.cost > budget then
     return 'monthly_images', hold.stop - ms, after
   elseif interval > 0 and after - us > burst * interval then
     return 'edits', math.ceil((after - us - burst * interval) / 1000), after
@@ -112,15 +107,11 @@ end
 
 local hold = hold_read(root, id)
 local again = hold and is_open(hold.state)
-if again and hold.attempt >= attempt then
-  return granted(hold, full_at)
-elseif again then
-  let_go(hold)
-elseif hold and hold.state ~= 'lapsed' then
-  return answer('over')
-else
+if not again then
   local start, stop = this_period()
-  if not start then
+  if hold and hold.state ~= 'lapsed' then
+    return answer('over')
+  elseif not start then
     return answer('no period')
   end
   hold = {
@@ -128,13 +119,18 @@ else
     key = '-', account = '-', images = 0,
   }
 end
+local settled, held = spent(root, hold)
 local after
 if not again then
   local limit, wait
-  limit, wait, after = refusal(hold, full_at)
+  limit, wait, after = refusal(hold, full_at, settled + held)
   if limit then
-    return answer('refused', limit, wait, standing(hold, full_at))
+    return answer('refused', limit, wait, tonumber(hold.start), tonumber(hold.stop), settled, held, full_at)
   end
+elseif hold.attempt >= attempt then
+  return granted(hold, full_at, settled, held)
+else
+  let_go(hold)
 end
 hold.attempt = attempt
 if ARGV[13] ~= '' then
@@ -148,11 +144,11 @@ if ARGV[13] ~= '' then
 end
 if again then
   hold_move(root, id, hold, hold.state, hold.state, ms + life, ms)
-  return granted(hold, full_at)
+  return granted(hold, full_at, settled, held)
 end
 if interval > 0 then
   full_at = after
   redis.call('SET', bucket, whole(after), 'PX', math.ceil((after - us) / 1000) + 1000)
 end
 hold_move(root, id, hold, nil, 'held', ms + tonumber(ARGV[10]), ms)
-return granted(hold, full_at)
+return granted(hold, full_at, settled, held + hold.cost)

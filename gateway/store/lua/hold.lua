@@ -64,6 +64,15 @@ local function spent(root, hold)
   return (parts[1] or 0) + (parts[2] or 0) + (parts[3] or 0), tonumber(parts[4] or 0)
 end
 
+-- Raises what was spent in earlier generations; it never sinks.
+local function raise_base(root, hold, base)
+  local budget = budget_of(root, hold)
+  if base > tonumber(redis.call('HGET', budget, 'base') or 0) then
+    redis.call('HSET', budget, 'base', whole(base))
+    redis.call('PEXPIREAT', budget, whole(hold.stop + BUDGET_MS))
+  end
+end
+
 local function note(root, id, hold)
   redis.call('XADD', root .. 'journal', 'MAXLEN', '~', JOURNAL, '*', 'e', hold.state, 'id', id,
     't', hold.tenant, 'o', hold.operation, 'c', hold.cost, 'p', hold.start,

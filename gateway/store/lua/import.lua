@@ -23,16 +23,14 @@ if gen ~= ARGV[1] then
   return answer
 end
 for i = 3, #ARGV, 5 do
-  local start, stop = ARGV[i + 1], tonumber(ARGV[i + 2])
-  local budget = { tenant = ARGV[i], start = start }
-  local base = tonumber(redis.call('HGET', budget_of(root, budget), 'base') or 0)
-  local settled, held = spent(root, budget)
+  local period = { tenant = ARGV[i], start = ARGV[i + 1], stop = ARGV[i + 2] }
+  local base = tonumber(redis.call('HGET', budget_of(root, period), 'base') or 0)
+  local settled, held = spent(root, period)
   local after = math.max(base, tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]) - (settled - base) - held)
-  if ms >= stop + BUDGET_MS then
+  if ms >= period.stop + BUDGET_MS then
     after = base
-  elseif after > base and ARGV[2] == '1' then
-    redis.call('HSET', budget_of(root, budget), 'base', whole(after))
-    redis.call('PEXPIREAT', budget_of(root, budget), whole(stop + BUDGET_MS))
+  elseif ARGV[2] == '1' then
+    raise_base(root, period, after)
   end
   for _, number in ipairs({ settled - base, base, after }) do
     answer[#answer + 1] = number

@@ -27,12 +27,8 @@ for i = 5, first - 1, 2 do
   end
 end
 for i = first, #ARGV, 4 do
-  local budget = budget_of(root, { tenant = ARGV[i], start = ARGV[i + 1] })
-  local base = tonumber(redis.call('HGET', budget, 'base') or 0)
-  if tonumber(ARGV[i + 3]) > base then
-    redis.call('HSET', budget, 'base', ARGV[i + 3])
-    redis.call('PEXPIREAT', budget, whole(tonumber(ARGV[i + 2]) + BUDGET_MS))
-  end
+  local period = { tenant = ARGV[i], start = ARGV[i + 1], stop = ARGV[i + 2] }
+  raise_base(root, period, tonumber(ARGV[i + 3]))
 end
 local gen, seq = turn(root, ARGV[1], known)
 return { gen, seq, us }
