@@ -45,7 +45,6 @@ __all__ = ["Gateway", "running_gateway"]
 _AFTER_LONGEST_CALL = 10.0
 """Seconds that a closing replica gives its calls beyond the longest upstream time-out."""
 
-
 _FIRST_QUESTIONS = 5.0
 """Seconds in which the upstream may say which keys it knows, before the gateway takes calls."""
 
@@ -131,9 +130,10 @@ async def running_gateway(
         if watch is not None:
             await stack.enter_async_context(in_background(rotation=rotation.run()))
             await stack.enter_async_context(reloader.following(watch))
-        await rotation.begin(_FIRST_QUESTIONS)
         if isinstance(accounts, Poller):
-            await stack.enter_async_context(_polling(accounts, metrics))
+            AccountMetrics(metrics.registry, lambda: accounts.standings)
+            await stack.enter_async_context(in_background(accounts=accounts.polls()))
+        await _hear_first_words(rotation, accounts)
         stack.push_async_callback(gateway.stop)
         await gateway.start()
         yield gateway
@@ -177,13 +177,12 @@ def _opening(accounts: Poller | AccountReader) -> Callable[[str], bool]:
     return is_open
 
 
-@asynccontextmanager
-async def _polling(poller: Poller, metrics: Metrics) -> AsyncIterator[None]:
-    """Ask the accounts until the end of the context, which begins when all were asked once."""
-    AccountMetrics(metrics.registry, lambda: poller.standings)
-    async with in_background(accounts=poller.polls()):
-        await poller.began()
-        yield
+async def _hear_first_words(rotation: KeyRotation, accounts: Poller | AccountReader) -> None:
+    """Wait until the upstream has said which keys it knows and what its accounts have, if it answers."""
+    questions = [rotation.begin(_FIRST_QUESTIONS)]
+    if isinstance(accounts, Poller):
+        questions.append(accounts.began())
+    await asyncio.gather(*questions)
 
 
 def _purchasing(
